@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Input and output on descriptors: the only place that calls read, write and
+ * poll. EINTR is gone on from, short writes are completed.
+ */
+#ifndef FL_BASE_IO_H
+#define FL_BASE_IO_H
+
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+/*
+ * Read up to n bytes: how many came, 0 at the end, or FL_EIO with name in the
+ * message. Blocks if fd does.
+ */
+int64_t fl_io_read(int fd, void *to, size_t n, const char *name, struct fl_err *err);
+
+/* Write all of it. FL_EPIPE (quiet) where the reader has gone, else FL_EIO. */
+int fl_io_write(int fd, const void *p, size_t n, const char *name, struct fl_err *err);
+
+/* The same for a list of pieces, which is changed. */
+int fl_io_writev(int fd, struct iovec *iov, size_t count, const char *name, struct fl_err *err);
+
+/*
+ * Move n bytes from one descriptor to another, within the kernel where it can (one
+ * of them is a pipe). Returns how many bytes were moved before the end of from, n if
+ * all; FL_EPIPE (quiet) or FL_EIO.
+ */
+int64_t fl_io_move(int from, const char *from_name, int to, const char *to_name, size_t n,
+		   struct fl_err *err);
+
+/* Whether a read from fd would return at once, or does so within timeout_ms. */
+bool fl_io_readable(int fd);
+bool fl_io_wait_readable(int fd, int timeout_ms);
+
+/* The clock, milliseconds since the epoch. */
+int64_t fl_clock_ms(void);
+
+/* n random bytes from the system. */
+void fl_random(void *to, size_t n);
+
+#endif

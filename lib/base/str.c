@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define COMPARED_MAX 64 /* longer names are never "near" */
+
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+size_t
+fl_edit_distance(const char *a, size_t an, const char *b, size_t bn, size_t limit)
+{
+	uint8_t row[COMPARED_MAX + 1];
+	size_t gap = an > bn ? an - bn : bn - an;
+
+	if (an > COMPARED_MAX || bn > COMPARED_MAX || gap >= limit)
+		return limit;
+	for (size_t j = 0; j <= bn; j++)
+		row[j] = (uint8_t)j;
+	for (size_t i = 1; i <= an; i++) {
+		uint8_t diagonal = row[0];
+
+		row[0] = (uint8_t)i;
+		for (size_t j = 1; j <= bn; j++) {
+			uint8_t up = row[j];
+			uint8_t best = (uint8_t)(diagonal + (lower(a[i - 1]) != lower(b[j - 1])));
+
+			best = up + 1 < best ? (uint8_t)(up + 1) : best;
+			best = row[j - 1] + 1 < best ? (uint8_t)(row[j - 1] + 1) : best;
+			row[j] = best;
+			diagonal = up;
+		}
+	}
+	return row[bn] < limit ? row[bn] : limit;
+}
+
+const char *
+fl_nearest(const char *name, const char *const *names, size_t n)
+{
+	size_t len = strlen(name), distance = len / 3 + 2;
+	const char *best = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t d = fl_edit_distance(name, len, names[i], strlen(names[i]), distance);
+
+		if (d < distance) {
+			distance = d;
+			best = names[i];
+		}
+	}
+	return best;
+}

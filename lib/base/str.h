@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small things about strings. */
+#ifndef FL_BASE_STR_H
+#define FL_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Levenshtein distance of two counted strings, letter case ignored at no cost
+ * of its own; limit if it is that or more (so that hopeless pairs are cheap).
+ */
+size_t fl_edit_distance(const char *a, size_t an, const char *b, size_t bn, size_t limit);
+
+/*
+ * Of names[0..n), the nearest to name, or NULL where none is near enough to be
+ * what was meant.
+ */
+const char *fl_nearest(const char *name, const char *const *names, size_t n);
+
+#endif

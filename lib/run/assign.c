@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/assign.h"
+
+#include <string.h>
+
+#include "stream/value.h"
+
+static int
+open_format(struct fl_timefmt *f, const struct fl_options *opt, const char *format,
+	    struct fl_err *err)
+{
+	int year = opt->assume_year ? (int)opt->assume_year : FL_YEAR_NONE;
+
+	return fl_timefmt_init(f, opt->time_format ? opt->time_format : format ? format : "auto",
+			       opt->tz, year, err);
+}
+
+int
+fl_assigner_init(struct fl_assigner *a, const struct fl_options *opt, const struct fl_expr_env *env,
+		 const char *time, const char *time_format, struct fl_err *err)
+{
+	int rc;
+
+	*a = (struct fl_assigner){ .delay_ms = opt->watermark_ms, .wm_ms = FL_TIME_MIN };
+	if (opt->time)
+		time = opt->time;
+	if (!time) {
+		if (opt->watermark || opt->watermark_at || opt->time_format)
+			return fl_fail(err, FL_EUSAGE, "--%s needs --time",
+				       opt->watermark	 ? "watermark"
+				       : opt->watermark_at ? "watermark-at"
+							   : "time-format");
+		return 0;
+	}
+	rc = open_format(&a->time_fmt, opt, opt->time ? NULL : time_format, err);
+	if (rc < 0)
+		return rc;
+	a->time = fl_expr_new(time, env);
+	if (!opt->watermark_at)
+		return 0;
+	rc = open_format(&a->wm_fmt, opt, opt->time ? NULL : time_format, err);
+	a->wm_at = fl_expr_new(opt->watermark_at, env);
+	return rc;
+}
+
+void
+fl_assigner_release(struct fl_assigner *a)
+{
+	fl_expr_free(a->time);
+	fl_expr_free(a->wm_at);
+	fl_timefmt_release(&a->time_fmt);
+	fl_timefmt_release(&a->wm_fmt);
+	fl_buf_release(&a->times);
+	fl_buf_release(&a->wms);
+	fl_buf_release(&a->bad_index);
+}
+
+int
+fl_assigner_bind(struct fl_assigner *a, const struct fl_header *h, struct fl_err *err)
+{
+	int rc = a->time ? fl_expr_bind(a->time, h, err) : 0;
+
+	if (rc < 0)
+		return fl_wrap(err, "--time");
+	rc = a->wm_at ? fl_expr_bind(a->wm_at, h, err) : 0;
+	return rc < 0 ? fl_wrap(err, "--watermark-at") : 0;
+}
+
+/* The time of one value of any kind; false and a reason in why. */
+static bool
+time_of(struct fl_timefmt *f, const struct fl_vec *v, uint32_t i, int64_t *ret, char *why, size_t cap)
+{
+	char buf[FL_NUMBER_TEXT_MAX];
+	const char *p;
+	size_t n;
+
+	if (v->kind == FL_TIME && !fl_is_null(v, i)) {
+		*ret = v->i64[i];
+		return true;
+	}
+	p = fl_key_bytes(v, i, buf, &n);
+	if (p && fl_timefmt_parse(f, p, n, ret) == 0)
+		return true;
+	if (p)
+		fl_timefmt_why(f, p, n, why, cap);
+	else
+		memcpy(why, "no time", cap < 8 ? cap : 8);
+	return false;
+}
+
+static void
+parse_times(struct fl_assigner *a, const struct fl_vec *v, uint32_t rows, int64_t *times,
+	    struct fl_badrows *bad)
+{
+	char why[256];
+	uint32_t i = 0;
+
+	while (i < rows) {
+		if (v->kind == FL_TEXT)
+			i += (uint32_t)fl_timefmt_parse_column(&a->time_fmt, v->bytes,
+							       v->off + (size_t)i * v->stride, v->stride,
+							       v->gap, rows - i, times + i);
+		if (i == rows)
+			break;
+		times[i] = 0;
+		if (!time_of(&a->time_fmt, v, i, &times[i], why, sizeof why))
+			fl_badrows_add(bad, rows, i, "%s", why);
+		i++;
+	}
+}
+
+/* Punctuated: after a record, the value of --watermark-at, if it is one and more. */
+static void
+punctuate(struct fl_assigner *a, const struct fl_vec *v, uint32_t rows, int64_t *wms, int64_t *ret_last,
+	  struct fl_badrows *bad)
+{
+	int64_t now = a->wm_ms, next;
+	char why[256];
+
+	for (uint32_t i = 0; i < rows; i++) {
+		wms[i] = now;
+		if (fl_is_null(v, i))
+			continue;
+		if (!time_of(&a->wm_fmt, v, i, &next, why, sizeof why))
+			fl_badrows_add(bad, rows, i, "--watermark-at: %s", why);
+		else if (next > now)
+			now = next;
+	}
+	*ret_last = now;
+}
+
+int
+fl_assigner_assign(struct fl_assigner *a, struct fl_batch *b, struct fl_badrows *bad,
+		   struct fl_err *err)
+{
+	struct fl_vec v;
+	int64_t *times, last;
+	int rc;
+
+	b->wm_first = a->wm_ms;
+	b->wm_mode = FL_WM_CONST;
+	if (!a->time)
+		return 0;
+	rc = fl_expr_eval(a->time, b, bad, &v, err);
+	if (rc < 0)
+		return rc;
+	fl_buf_clear(&a->times);
+	times = (int64_t *)(void *)fl_buf_reserve(&a->times, b->rows * sizeof *times);
+	parse_times(a, &v, b->rows, times, bad);
+	b->time = times;
+	if (a->wm_at) {
+		int64_t *wms;
+
+		rc = fl_expr_eval(a->wm_at, b, bad, &v, err);
+		if (rc < 0)
+			return rc;
+		fl_buf_clear(&a->wms);
+		wms = (int64_t *)(void *)fl_buf_reserve(&a->wms, b->rows * sizeof *wms);
+		punctuate(a, &v, b->rows, wms, &last, bad);
+		b->wm_mode = FL_WM_COLUMN;
+		b->wm = wms;
+	} else {
+		b->wm_mode = FL_WM_DELAY;
+		b->wm_delay = a->delay_ms;
+		last = fl_batch_wm_last(b);
+	}
+	if (bad->count == 0)
+		a->wm_ms = last;
+	return 0;
+}

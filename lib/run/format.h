@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a file's name says about its format. Private to lib/run. */
+#ifndef FL_RUN_FORMAT_H
+#define FL_RUN_FORMAT_H
+
+/*
+ * "csv", "tsv", "jsonl" for .csv .tsv .jsonl .ndjson, each also with .gz, and
+ * "flue" for .flue; else NULL.
+ */
+const char *fl_format_by_name(const char *path);
+
+#endif

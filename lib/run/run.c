@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "time/timestamp.h"
+
+/* ---- what operators may ask --------------------------------------------------- */
+
+const struct fl_header *
+fl_run_header(const struct fl_run *run, uint32_t input)
+{
+	return &run->in[input].header;
+}
+
+struct fl_header *
+fl_run_out(struct fl_run *run)
+{
+	return &run->out_header;
+}
+
+const struct fl_expr_env *
+fl_run_expr_env(const struct fl_run *run)
+{
+	return &run->env;
+}
+
+int64_t
+fl_run_watermark(const struct fl_run *run)
+{
+	return run->out.wm.ms;
+}
+
+int64_t
+fl_run_now(const struct fl_run *run)
+{
+	return run->now_ms;
+}
+
+void
+fl_run_timer(struct fl_run *run, int64_t at_ms)
+{
+	run->timer_ms = at_ms;
+}
+
+size_t
+fl_run_memory_max(const struct fl_run *run)
+{
+	return run->opt.memory_max ? run->opt.memory_max : SIZE_MAX;
+}
+
+void
+fl_run_late(struct fl_run *run, uint64_t records, const char *path)
+{
+	run->late_path = path;
+	run->late_records += records;
+}
+
+void
+fl_run_note(struct fl_run *run, const char *fmt, ...)
+{
+	char line[500];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	fl_buf_printf(&run->notes, "%s: %s\n", run->op->name, line);
+}
+
+int
+fl_emit(struct fl_run *run, const struct fl_batch *b, struct fl_err *err)
+{
+	if (b->rows == 0)
+		return 0;
+	if (fl_output_header(&run->out, &run->out_header, err) < 0)
+		return err->code;
+	return fl_output_batch(&run->out, &run->out_header, b, err);
+}
+
+bool
+fl_run_writes_text(const struct fl_run *run)
+{
+	return fl_output_format(&run->opt, run->in[0].header.format, run->prefer_text) != NULL;
+}
+
+void
+fl_run_pass(struct fl_run *run)
+{
+	run->pass = true;
+}
+
+void
+fl_run_prefer_text(struct fl_run *run)
+{
+	run->prefer_text = true;
+}
+
+struct fl_side *
+fl_run_side(struct fl_run *run, const char *path, const struct fl_header *h, struct fl_err *err)
+{
+	return fl_side_open(&run->sides, path, h, run->zone, err);
+}
+
+/* ---- bad records ----------------------------------------------------------------- */
+
+static int
+reject(struct fl_run *run, const char *file, uint64_t line, const char *reason, const char *text,
+       size_t len, struct fl_err *err)
+{
+	static const char *const names[] = { "file", "line", "reason", "record" };
+	struct fl_header h;
+	struct fl_build row;
+	int rc = 0;
+
+	fl_header_init(&h);
+	for (size_t i = 0; i < FL_ARRAY_LEN(names); i++)
+		(void)fl_header_add(&h, names[i], strlen(names[i]), i == 1 ? FL_INT64 : FL_TEXT);
+	if (!run->reject)
+		run->reject = fl_run_side(run, run->opt.reject, &h, err);
+	if (!run->reject) {
+		fl_header_release(&h);
+		return err->code;
+	}
+	fl_build_init(&row, FL_ARRAY_LEN(names));
+	fl_put_text(&row.col[0], file, strlen(file), FL_TAG_STRING);
+	if (line)
+		fl_put_int(&row.col[1], (int64_t)line);
+	else
+		fl_put_null(&row.col[1]);
+	fl_put_text(&row.col[2], reason, strlen(reason), FL_TAG_STRING);
+	fl_put_text(&row.col[3], text, len, FL_TAG_STRING);
+	fl_build_row(&row, 0, 0, FL_INSERT);
+	rc = fl_side_write(run->reject, &h, fl_build_view(&row), err);
+	fl_build_release(&row);
+	fl_header_release(&h);
+	return rc;
+}
+
+int
+fl__run_bad_text(struct fl_run *run, const char *file, uint64_t line, const char *reason,
+		 const char *text, size_t len, struct fl_err *err)
+{
+	if (run->opt.on_error == 0)
+		return fl_fail(err, FL_EDATA, "%s:%llu: %s", file, (unsigned long long)line, reason);
+	run->bad_records++;
+	return run->opt.reject ? reject(run, file, line, reason, text, len, err) : 0;
+}
+
+/* A record of a batch as CSV, for --reject: it is no longer the text that it was. */
+static void
+record_text(struct fl_run *run, const struct fl_batch *b, uint32_t row, struct fl_buf *out)
+{
+	const struct fl_header *h = &run->in[run->current].header;
+	struct fl_writer_options wo = { .separator = ',', .headerless = true };
+	struct fl_err ignored;
+	struct fl_writer *w = fl_writer_new(fl_writer_type("csv"), &wo, &ignored);
+	struct fl_buf pool = { 0 };
+	struct fl_batch one;
+
+	fl_batch_select(b, &row, 1, &pool, &one);
+	(void)fl_writer_write(w, h, &one, out, &ignored);
+	if (out->len && out->data[out->len - 1] == '\n')
+		out->len--;
+	fl_writer_free(w);
+	fl_buf_release(&pool);
+}
+
+/*
+ * The line on which record row begins: one a record and one more for each line
+ * end inside a value.
+ */
+static uint64_t
+line_of(const struct fl_batch *b, uint32_t row)
+{
+	uint64_t line = b->line;
+
+	if (!line)
+		return 0;
+	for (uint32_t i = 0; i < row; i++) {
+		line++;
+		for (uint32_t c = 0; c < b->cols; c++) {
+			size_t n;
+			const char *p;
+
+			if (b->col[c].kind != FL_TEXT)
+				continue;
+			p = fl_text(&b->col[c], i, &n);
+			for (const char *e = p + n; (p = memchr(p, '\n', (size_t)(e - p))); p++)
+				line++;
+		}
+	}
+	return line;
+}
+
+int
+fl_run_bad(struct fl_run *run, const struct fl_batch *b, const struct fl_badrows *bad,
+	   const char *what, struct fl_err *err)
+{
+	const char *file = run->in[run->current].name;
+	uint64_t line = line_of(b, bad->first);
+	const char *colon = what ? ": " : "";
+	int rc = 0;
+
+	what = what ? what : "";
+	if (bad->count == 0)
+		return 0;
+	if (run->opt.on_error == 0 && line)
+		return fl_fail(err, FL_EDATA, "%s:%llu: %s%s%s", file, (unsigned long long)line, what,
+			       colon, bad->reason);
+	if (run->opt.on_error == 0)
+		return fl_fail(err, FL_EDATA, "bad record: %s%s%s", what, colon, bad->reason);
+	run->bad_records += bad->count;
+	for (uint32_t i = bad->first; run->opt.reject && i < b->rows && rc == 0; i++) {
+		struct fl_buf text = { 0 };
+
+		if (!bad->mask.data[i])
+			continue;
+		record_text(run, b, i, &text);
+		rc = reject(run, file, line_of(b, i), bad->reason, text.data, text.len, err);
+		fl_buf_release(&text);
+	}
+	return rc;
+}
+
+/* ---- headers ------------------------------------------------------------------------ */
+
+/* How many operators of this tool are on the path already, for the uid. */
+static uint32_t
+count_tool(const struct fl_header *h, const char *tool)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < h->lineage_count; i++)
+		n += strcmp(h->lineage[i].tool, tool) == 0;
+	return n;
+}
+
+static void
+add_lineage(struct fl_run *run)
+{
+	struct fl_header *h = &run->out_header;
+	uint32_t n = h->lineage_count;
+	struct fl_lineage l = { .tool = fl_xstrdup(run->op->name) };
+	struct fl_buf uid = { 0 };
+	uint64_t random;
+
+	if (run->opt.uid)
+		fl_buf_puts(&uid, run->opt.uid);
+	else
+		fl_buf_printf(&uid, "%s-%u", run->op->name, count_tool(h, run->op->name) + 1);
+	l.uid = fl_xstrndup(uid.data, uid.len);
+	fl_buf_release(&uid);
+	l.args = fl_xcalloc((size_t)run->argc, sizeof *l.args);
+	for (int i = 1; i < run->argc; i++)
+		l.args[l.arg_count++] = fl_xstrdup(run->argv[i]);
+	fl_random(&random, sizeof random);
+	(void)snprintf(l.instance, sizeof l.instance, "%016llx", (unsigned long long)random);
+	if (n) {
+		l.inputs = fl_xcalloc(1, sizeof *l.inputs);
+		l.inputs[l.input_count++] = n - 1;
+	}
+	h->lineage = fl_xreallocarray(h->lineage, n + 1, sizeof *h->lineage);
+	h->lineage[n] = l;
+	h->lineage_count = n + 1;
+}
+
+static int
+open_operator(struct fl_run *run, struct fl_err *err)
+{
+	int rc;
+
+	fl_header_copy(&run->out_header, &run->in[0].header);
+	add_lineage(run);
+	rc = run->op->open ? run->op->open(run->self, run, err) : 0;
+	if (rc < 0)
+		return rc;
+	rc = fl_output_open(&run->out, &run->opt, run->in[0].header.format, run->prefer_text,
+			    run->zone, err);
+	if (rc < 0)
+		return rc;
+	run->opened = true;
+	run->pass = run->pass || !run->op->on_batch;
+	run->forward = run->input_count == 1 && run->pass && run->out.frames &&
+		       run->in[0].mode == FL_INPUT_FRAMES;
+	run->in[0].heads_only = run->forward;
+	return fl_output_header(&run->out, &run->out_header, err);
+}
+
+/* New columns of the incoming header at the end of the outgoing one. */
+static void
+append_columns(struct fl_run *run, const struct fl_header *in)
+{
+	struct fl_header *out = &run->out_header;
+
+	for (uint32_t i = out->column_count; i < in->column_count; i++)
+		(void)fl_header_add(out, in->columns[i].name, in->columns[i].name_len,
+				    (enum fl_kind)in->columns[i].kind);
+}
+
+static int
+on_header(struct fl_run *run, uint32_t i, struct fl_err *err)
+{
+	int rc = 0;
+
+	if (!run->opened) {
+		run->headers++;
+		return run->headers < run->input_count ? 0 : open_operator(run, err);
+	}
+	if (run->op->columns)
+		rc = run->op->columns(run->self, run, err);
+	else
+		append_columns(run, &run->in[i].header);
+	return rc < 0 ? rc : fl_output_header(&run->out, &run->out_header, err);
+}
+
+/* ---- events ----------------------------------------------------------------------------- */
+
+static int
+on_watermark(struct fl_run *run, const struct fl_watermark *wm, struct fl_err *err)
+{
+	struct fl_watermark out = *wm;
+	int rc = 0;
+
+	if (run->op->on_watermark && !run->pass && wm->ms > run->wm_ms) {
+		rc = run->op->on_watermark(run->self, run, wm->ms, &out.ms, err);
+		fl_assert(rc < 0 || out.ms <= wm->ms);
+	}
+	run->wm_ms = wm->ms > run->wm_ms ? wm->ms : run->wm_ms;
+	if (rc < 0)
+		return rc;
+	if (out.ms < run->out.wm.ms)
+		out.ms = run->out.wm.ms;
+	return fl_output_watermark(&run->out, &out, err);
+}
+
+static int
+on_barrier(struct fl_run *run, const struct fl_barrier *b, struct fl_err *err)
+{
+	return fl_output_barrier(&run->out, b, err);
+}
+
+static int
+on_end(struct fl_run *run, uint32_t i, const struct fl_event *ev, struct fl_err *err)
+{
+	struct fl_watermark wm;
+	struct fl_barrier barrier;
+	int rc = 0;
+
+	if (ev->end.status == FL_END_STOPPED)
+		return fl_fail(err, FL_ETEMP, "the stream was stopped with a savepoint");
+	if (!run->opened && run->in[i].header_known && run->headers == run->input_count)
+		return fl_fail(err, FL_EBUG, "the end came before the operator was opened");
+	if (fl_align_end(&run->align, i, &wm) && run->opened)
+		rc = on_watermark(run, &wm, err);
+	if (rc == 0 && fl_align_barrier_complete(&run->align, &barrier))
+		rc = on_barrier(run, &barrier, err);
+	if (rc < 0 || !fl_align_all_ended(&run->align))
+		return rc;
+	if (run->opened && run->op->on_end)
+		rc = run->op->on_end(run->self, run, err);
+	if (run->forward)
+		run->out.records = ev->end.records;
+	run->ended = true;
+	return rc;
+}
+
+static int
+on_event(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err)
+{
+	struct fl_watermark wm;
+	struct fl_barrier barrier;
+
+	run->current = i;
+	if (run->op->on_frame && ev->frame.payload &&
+	    run->op->on_frame(run->self, run, &ev->frame, err) < 0)
+		return err->code;
+	switch (ev->type) {
+	case FL_EV_NONE:
+		return 0;
+	case FL_EV_HEADER:
+		return on_header(run, i, err);
+	case FL_EV_BATCH:
+		if (!run->pass)
+			return run->op->on_batch(run->self, run, i, &ev->batch, err);
+		if (!run->forward)
+			return fl_emit(run, &ev->batch, err);
+		return fl_output_forward(&run->out, &run->in[i], &ev->frame, err);
+	case FL_EV_WATERMARK:
+		return fl_align_watermark(&run->align, i, &ev->wm, &wm) ? on_watermark(run, &wm, err) : 0;
+	case FL_EV_BARRIER:
+		return fl_align_barrier(&run->align, i, &ev->barrier, &barrier)
+			       ? on_barrier(run, &barrier, err)
+			       : 0;
+	case FL_EV_END:
+		return on_end(run, i, ev, err);
+	case FL_EV_FAILED:
+		(void)fl_fail(err, -ev->end.code, "the upstream failed");
+		err->quiet = true;
+		return err->code;
+	}
+	return 0;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------ */
+
+static int
+check_timer(struct fl_run *run, struct fl_err *err)
+{
+	int64_t due = run->timer_ms;
+
+	if (due == INT64_MAX)
+		return 0;
+	run->now_ms = fl_clock_ms();
+	if (run->now_ms < due)
+		return 0;
+	run->timer_ms = INT64_MAX;
+	return run->op->on_timer ? run->op->on_timer(run->self, run, run->now_ms, err) : 0;
+}
+
+/* Everything out of our hands before waiting. */
+static int
+flush_all(struct fl_run *run, struct fl_err *err)
+{
+	int rc = run->out.opened ? fl_output_flush(&run->out, err) : 0;
+
+	return rc < 0 ? rc : fl_sides_flush(run->sides, err);
+}
+
+static int
+wait_timeout(struct fl_run *run)
+{
+	int64_t until = run->timer_ms, left;
+
+	for (uint32_t i = 0; i < run->input_count; i++) {
+		int64_t d = fl_input_deadline(&run->in[i]);
+
+		until = d < until ? d : until;
+	}
+	if (until == INT64_MAX)
+		return -1;
+	left = until - fl_clock_ms();
+	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
+}
+
+/* Wait for input, the reader's going away, or a timer. */
+static int
+wait_for_input(struct fl_run *run, struct fl_err *err)
+{
+	struct pollfd *p = run->poll;
+	nfds_t n = 0;
+	int rc = flush_all(run, err);
+
+	if (rc < 0)
+		return rc;
+	p[n++] = (struct pollfd){ .fd = run->out.fd, .events = 0 };
+	for (uint32_t i = 0; i < run->input_count; i++)
+		p[n++] = (struct pollfd){ .fd = fl_input_fd(&run->in[i]), .events = POLLIN };
+	(void)poll(p, n, wait_timeout(run));
+	if ((p[0].revents & POLLERR) && (run->out.opened ? run->out.frames : fl_output_is_pipe())) {
+		(void)fl_fail(err, FL_EPIPE, "the reader of %s has gone", run->out.name);
+		err->quiet = true;
+		return FL_EPIPE;
+	}
+	return 0;
+}
+
+/* One event of input i, if there is one; *ret_any then. */
+static int
+step(struct fl_run *run, uint32_t i, bool *ret_any, struct fl_err *err)
+{
+	struct fl_event ev = { .type = FL_EV_NONE };
+
+	run->current = i;
+	if (fl_align_waits(&run->align, i))
+		return fl_input_read_ahead(&run->in[i], err);
+	if (fl_input_next(&run->in[i], &ev, err) < 0)
+		return err->code;
+	if (ev.type == FL_EV_NONE)
+		return 0;
+	*ret_any = true;
+	run->now_ms = fl_clock_ms();
+	return on_event(run, i, &ev, err);
+}
+
+int
+fl_run_loop(struct fl_run *run, struct fl_err *err)
+{
+	int rc = 0;
+
+	while (!run->ended) {
+		bool any = false;
+
+		rc = check_timer(run, err);
+		for (uint32_t i = 0; i < run->input_count && rc == 0 && !run->ended; i++)
+			rc = step(run, i, &any, err);
+		if (rc == 0 && !any && !run->ended)
+			rc = wait_for_input(run, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The runner's inside. Private to lib/run; operators use op.h. */
+#ifndef FL_RUN_RUN_H
+#define FL_RUN_RUN_H
+
+#include <poll.h>
+
+#include "run/align.h"
+#include "run/input.h"
+#include "run/op.h"
+#include "run/options.h"
+#include "run/output.h"
+#include "run/side.h"
+
+struct fl_run {
+	const struct fl_op *op;
+	void *self;
+	struct fl_options opt;
+	struct fl_expr_env env;
+	struct fl_zone *zone;      /* --tz, or NULL */
+	int argc;                  /* as typed, for the lineage */
+	char **argv;
+
+	uint32_t input_count;
+	struct fl_input *in;
+	struct pollfd *poll;       /* standard output, then the inputs */
+	uint32_t headers;          /* inputs whose header has come */
+	bool opened;               /* op->open was called */
+	struct fl_align align;
+
+	struct fl_header out_header;
+	struct fl_output out;
+	struct fl_side *sides;
+	struct fl_side *reject;
+	bool pass;                 /* batches and watermarks pass as they are */
+	bool forward;              /* … as frames, untouched */
+	bool prefer_text;
+
+	int64_t wm_ms;             /* last given to the operator */
+	int64_t now_ms;
+	int64_t timer_ms;          /* INT64_MAX: none */
+	uint64_t bad_records;
+	uint64_t late_records;
+	const char *late_path;     /* where they are; NULL: dropped */
+	struct fl_buf notes;
+	uint32_t current;          /* the input whose batch is in hand */
+	bool ended;
+	int upstream_code;         /* exit status told by a failed upstream, or 0 */
+};
+
+/*
+ * The loop: everything between the options and the exit code. 0, or the error
+ * that ended it; an upstream that failed gives its code, quiet.
+ */
+int fl_run_loop(struct fl_run *run, struct fl_err *err);
+
+/* A record of a text input that could not be read: --on-error. */
+int fl__run_bad_text(struct fl_run *run, const char *file, uint64_t line, const char *reason,
+		     const char *text, size_t len, struct fl_err *err);
+
+#endif

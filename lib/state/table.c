@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state/table.h"
+
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "time/duration.h"
+
+#define CHUNK_BYTES FL_KIB(64)
+#define INDEX_MIN 64u
+#define BLOCK 32u /* keys looked up together: enough to hide a cache miss each */
+
+struct fl_chunk {
+	struct fl_chunk *next; /* in the budget's spare list */
+	size_t bytes;
+	_Alignas(64) char data[];
+};
+
+/* ---- budget --------------------------------------------------------------------- */
+
+void
+fl_budget_init(struct fl_budget *b, size_t max)
+{
+	*b = (struct fl_budget){ .max = max };
+}
+
+void
+fl_budget_release(struct fl_budget *b)
+{
+	struct fl_chunk *c;
+
+	while ((c = b->spare)) {
+		b->spare = c->next;
+		free(c);
+	}
+	b->spare_count = 0;
+}
+
+int
+fl_budget_check(const struct fl_budget *b, size_t extra, struct fl_err *err)
+{
+	char max[FL_SIZE_TEXT_MAX];
+
+	if (extra <= b->max && b->used <= b->max - extra)
+		return 0;
+	(void)fl_size_format(b->max, max);
+	return fl_fail(err, FL_ELIMIT, "the state has become larger than --max-memory %s; give it more, or "
+				       "fewer keys or shorter windows",
+		       max);
+}
+
+static struct fl_chunk *
+chunk_take(struct fl_budget *b, size_t bytes, struct fl_err *err)
+{
+	struct fl_chunk *c = b->spare;
+
+	if (fl_budget_check(b, bytes, err) < 0)
+		return NULL;
+	b->used += bytes;
+	if (c && c->bytes == bytes) {
+		b->spare = c->next;
+		b->spare_count--;
+		return c;
+	}
+	c = fl_xmalloc(sizeof *c + bytes);
+	c->bytes = bytes;
+	return c;
+}
+
+/* Kept for the next table of the same shape, up to what one is likely to need. */
+static void
+chunk_give(struct fl_budget *b, struct fl_chunk *c)
+{
+	b->used -= c->bytes;
+	if (b->spare_count >= 64 || (b->spare && b->spare->bytes != c->bytes)) {
+		free(c);
+		return;
+	}
+	c->next = b->spare;
+	b->spare = c;
+	b->spare_count++;
+}
+
+/* ---- table ------------------------------------------------------------------------ */
+
+void
+fl_table_init(struct fl_table *t, struct fl_budget *budget, size_t value_size)
+{
+	size_t size = (sizeof(struct fl_entry) + value_size + 7) & ~(size_t)7;
+
+	*t = (struct fl_table){ .budget = budget, .entry_size = size };
+	t->per_chunk = size < CHUNK_BYTES ? (uint32_t)(CHUNK_BYTES / size) : 1;
+}
+
+struct fl_entry *
+fl_table_at(const struct fl_table *t, uint32_t i)
+{
+	return (struct fl_entry *)(void *)(t->chunk[i / t->per_chunk]->data +
+					   (i % t->per_chunk) * t->entry_size);
+}
+
+static struct fl_entry *
+entry_of(const struct fl_table *t, uint64_t slot)
+{
+	return fl_table_at(t, (uint32_t)slot - 1);
+}
+
+static bool
+is_long(uint32_t len)
+{
+	return len > FL_ENTRY_INLINE && len != FL_KEY_NULL;
+}
+
+static size_t
+index_bytes(const struct fl_table *t)
+{
+	return t->index ? ((size_t)t->mask + 1) * sizeof *t->index : 0;
+}
+
+void
+fl_table_clear(struct fl_table *t)
+{
+	if (t->long_keys) {
+		for (uint32_t i = 0; i < t->count; i++) {
+			struct fl_entry *e = fl_table_at(t, i);
+
+			if (!e->deleted && is_long(e->len))
+				free(e->out.p);
+		}
+	}
+	for (uint32_t i = 0; i < t->chunk_count; i++)
+		chunk_give(t->budget, t->chunk[i]);
+	t->budget->used -= index_bytes(t) + t->long_keys;
+	free(t->index);
+	t->index = NULL;
+	t->mask = t->count = t->live = t->chunk_count = t->free = 0;
+	t->reused = false;
+	t->long_keys = 0;
+}
+
+void
+fl_table_release(struct fl_table *t)
+{
+	fl_table_clear(t);
+	free(t->chunk);
+	t->chunk = NULL;
+	t->chunk_cap = 0;
+}
+
+struct fl_key
+fl_entry_key(const struct fl_entry *e)
+{
+	return (struct fl_key){ .p = is_long(e->len) ? e->out.p : e->in, .len = e->len, .tags = e->tags };
+}
+
+uint32_t
+fl_entry_group(const struct fl_entry *e)
+{
+	struct fl_key k = fl_entry_key(e);
+
+	return (uint32_t)(XXH3_64bits(k.p, k.len == FL_KEY_NULL ? 0 : k.len) % FL_KEY_GROUPS);
+}
+
+static bool
+same_key(const struct fl_entry *e, const struct fl_key *k)
+{
+	if (e->len != k->len)
+		return false;
+	if (k->len == FL_KEY_NULL)
+		return true;
+	return memcmp(is_long(k->len) ? e->out.p : e->in, k->p, k->len) == 0;
+}
+
+static uint32_t
+home(const struct fl_table *t, uint32_t hash)
+{
+	return hash & t->mask;
+}
+
+/* The slot of the key: its own, or the empty one where it would go. */
+static uint32_t
+find(const struct fl_table *t, const struct fl_key *key)
+{
+	uint32_t hash = (uint32_t)key->hash, s;
+
+	for (s = home(t, hash); t->index[s]; s = (s + 1) & t->mask)
+		if (t->index[s] >> 32 == hash && same_key(entry_of(t, t->index[s]), key))
+			break;
+	return s;
+}
+
+/* Double the index (or make the first one), so that it stays at most half full. */
+static int
+index_grow(struct fl_table *t, uint32_t need, struct fl_err *err)
+{
+	uint32_t slots = t->index ? t->mask + 1 : INDEX_MIN;
+	uint64_t *old = t->index;
+	uint32_t old_slots = old ? t->mask + 1 : 0;
+	size_t bytes;
+
+	while (slots / 2 < need) {
+		if (slots > UINT32_MAX / 2)
+			return fl_fail(err, FL_ELIMIT, "more than a billion keys");
+		slots *= 2;
+	}
+	if (slots == old_slots)
+		return 0;
+	bytes = (size_t)slots * sizeof *t->index;
+	if (fl_budget_check(t->budget, bytes, err) < 0)
+		return err->code;
+	t->budget->used += bytes - index_bytes(t);
+	t->index = fl_xcalloc(slots, sizeof *t->index);
+	t->mask = slots - 1;
+	for (uint32_t i = 0; i < old_slots; i++) {
+		uint32_t s;
+
+		if (!old[i])
+			continue;
+		for (s = home(t, (uint32_t)(old[i] >> 32)); t->index[s]; s = (s + 1) & t->mask)
+			;
+		t->index[s] = old[i];
+	}
+	free(old);
+	return 0;
+}
+
+struct fl_entry *
+fl_table_get(const struct fl_table *t, const struct fl_key *key)
+{
+	uint64_t slot = t->index ? t->index[find(t, key)] : 0;
+
+	return slot ? entry_of(t, slot) : NULL;
+}
+
+/* A place for an entry: one that was deleted, or the next. */
+static struct fl_entry *
+place(struct fl_table *t, uint32_t *ret_number, struct fl_err *err)
+{
+	struct fl_entry *e;
+
+	if (t->free) {
+		e = fl_table_at(t, t->free - 1);
+		*ret_number = t->free - 1;
+		t->free = (uint32_t)e->seq;
+		t->reused = true;
+		return e;
+	}
+	if (t->count == t->chunk_count * t->per_chunk) {
+		size_t bytes = t->per_chunk * t->entry_size;
+		struct fl_chunk *c = chunk_take(t->budget, bytes, err);
+
+		if (!c)
+			return NULL;
+		if (t->chunk_count == t->chunk_cap) {
+			t->chunk_cap = t->chunk_cap ? 2 * t->chunk_cap : 16;
+			t->chunk = fl_xreallocarray(t->chunk, t->chunk_cap, sizeof(struct fl_chunk *));
+		}
+		t->chunk[t->chunk_count++] = c;
+	}
+	*ret_number = t->count;
+	return fl_table_at(t, t->count++);
+}
+
+static struct fl_entry *
+entry_new(struct fl_table *t, const struct fl_key *key, uint64_t seq, uint32_t *ret_number,
+	  struct fl_err *err)
+{
+	struct fl_entry *e;
+
+	if (is_long(key->len) && fl_budget_check(t->budget, key->len, err) < 0)
+		return NULL;
+	e = place(t, ret_number, err);
+	if (!e)
+		return NULL;
+	memset(e, 0, t->entry_size);
+	if (is_long(key->len)) {
+		t->budget->used += key->len;
+		t->long_keys += key->len;
+		e->out.p = fl_xstrndup(key->p, key->len);
+	} else if (key->len != FL_KEY_NULL) {
+		memcpy(e->in, key->p, key->len);
+	}
+	e->seq = seq;
+	e->hash = (uint32_t)key->hash;
+	e->len = key->len;
+	e->tags = key->tags;
+	t->live++;
+	return e;
+}
+
+static struct fl_entry *
+put_one(struct fl_table *t, const struct fl_key *key, uint64_t seq, struct fl_err *err)
+{
+	uint32_t s = find(t, key), number;
+	struct fl_entry *e;
+
+	if (t->index[s])
+		return entry_of(t, t->index[s]);
+	e = entry_new(t, key, seq, &number, err);
+	if (e)
+		t->index[s] = key->hash << 32 | (number + 1);
+	return e;
+}
+
+int
+fl_table_put(struct fl_table *t, const struct fl_key *keys, const uint32_t *rows, uint32_t n,
+	     uint64_t seq, struct fl_entry **ret, uint32_t *ret_made, struct fl_err *err)
+{
+	uint32_t before = t->live;
+
+	for (uint32_t done = 0; done < n; done += BLOCK) {
+		uint32_t block = n - done < BLOCK ? n - done : BLOCK;
+
+		if (index_grow(t, t->live + block, err) < 0)
+			return err->code;
+		for (uint32_t i = done; i < done + block; i++)
+			__builtin_prefetch(&t->index[home(t, (uint32_t)keys[rows ? rows[i] : i].hash)]);
+		for (uint32_t i = done; i < done + block; i++) {
+			uint64_t slot = t->index[home(t, (uint32_t)keys[rows ? rows[i] : i].hash)];
+
+			if (slot)
+				__builtin_prefetch(entry_of(t, slot));
+		}
+		for (uint32_t i = done; i < done + block; i++) {
+			uint32_t row = rows ? rows[i] : i;
+
+			ret[i] = put_one(t, &keys[row], seq + row, err);
+			if (!ret[i])
+				return err->code;
+		}
+	}
+	if (ret_made)
+		*ret_made = t->live - before;
+	return 0;
+}
+
+/*
+ * Empty a slot of the index: what comes behind it in its run moves up, so that
+ * no probe ends too early and no mark has to stay.
+ */
+static void
+unlink_slot(struct fl_table *t, uint32_t s)
+{
+	uint32_t next = s;
+
+	for (;;) {
+		next = (next + 1) & t->mask;
+		if (!t->index[next])
+			break;
+		/* may move to s only if its home is not between s and where it is */
+		if (((next - home(t, (uint32_t)(t->index[next] >> 32))) & t->mask) <
+		    ((next - s) & t->mask))
+			continue;
+		t->index[s] = t->index[next];
+		s = next;
+	}
+	t->index[s] = 0;
+}
+
+void
+fl_table_delete(struct fl_table *t, struct fl_entry *e)
+{
+	struct fl_key key = fl_entry_key(e);
+	uint32_t s, number;
+
+	key.hash = e->hash;
+	s = find(t, &key);
+	fl_assert(t->index[s] && entry_of(t, t->index[s]) == e);
+	number = (uint32_t)t->index[s];
+	unlink_slot(t, s);
+	if (is_long(e->len)) {
+		free(e->out.p);
+		t->budget->used -= e->len;
+		t->long_keys -= e->len;
+	}
+	e->deleted = true;
+	e->seq = t->free;
+	t->free = number;
+	t->live--;
+}

@@ -1,0 +1,879 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "window/keyed.h"
+
+#include <stdlib.h>
+
+#include "time/timestamp.h"
+
+/* A record that is kept, in a list by arrival; the values lie behind it. */
+struct kept {
+	struct kept *next;
+	int64_t time;
+	uint32_t cols;
+	uint32_t bytes;
+	char data[]; /* per column: uint8_t kind, uint8_t tag, uint32_t length, bytes */
+};
+
+struct fl_pane {
+	struct fl_pane *next;   /* of the same key */
+	struct fl_entry *entry;
+	struct fl_window window;
+	uint64_t seq;           /* arrival of its first record */
+	int64_t every_ms;       /* next firing of "every"; FL_TIME_MAX: none */
+	int64_t count;          /* records since the count trigger fired */
+	int64_t records;        /* in it */
+	bool has_timer;
+	bool end_done;          /* its end has been handled, or was passed when it came */
+	bool told;              /* updates: it has given a row */
+	bool dead;
+	struct kept *first, *last;
+	struct fl_buf *told_acc; /* updates: the accumulator as it was told; or NULL */
+	_Alignas(8) char acc[];
+};
+
+static const struct fl_window unbounded = { FL_TIME_MIN, FL_TIME_MAX };
+
+/* ---- life cycle ------------------------------------------------------------------- */
+
+static bool
+has_bounds(const struct fl_window_spec *s)
+{
+	return s->kind != FL_WINDOW_COUNT && s->kind != FL_WINDOW_GLOBAL;
+}
+
+static int
+open_assigner(struct fl_keyed *k, struct fl_err *err)
+{
+	const struct fl_window_spec *s = &k->spec;
+
+	k->aligned = true;
+	switch (s->kind) {
+	case FL_WINDOW_TUMBLE:
+		return fl_windows_tumble(&k->windows, s->size, s->offset, err);
+	case FL_WINDOW_SLIDE:
+		return fl_windows_slide(&k->windows, s->size, s->slide, s->offset, err);
+	case FL_WINDOW_CUMULATE:
+		return fl_windows_cumulate(&k->windows, s->size, s->slide, s->offset, err);
+	default:
+		k->aligned = false;
+		return 0;
+	}
+}
+
+/* Flink's count windows are global windows with a trigger, and an evictor. */
+static void
+expand_count(struct fl_window_spec *s)
+{
+	if (s->kind != FL_WINDOW_COUNT || s->trigger != FL_TRIGGER_DEFAULT)
+		return;
+	s->trigger = FL_TRIGGER_COUNT;
+	if (s->slide) {
+		s->trigger_arg = s->slide;
+		s->keep_count = s->size;
+	} else {
+		s->trigger_arg = s->size;
+		s->purge = true;
+	}
+}
+
+int
+fl_keyed_open(struct fl_keyed *k, struct fl_run *run, const struct fl_window_spec *spec,
+	      struct fl_aggs *aggs, struct fl_results *results, struct fl_late *late, bool updates,
+	      struct fl_err *err)
+{
+	*k = (struct fl_keyed){ .spec = *spec,
+				.run = run,
+				.aggs = aggs,
+				.results = results,
+				.late = late,
+				.updates = updates,
+				.wm_ms = FL_TIME_MIN };
+	k->spec.late = NULL;
+	expand_count(&k->spec);
+	if (k->spec.trigger == FL_TRIGGER_EAGER) {
+		k->spec.trigger = FL_TRIGGER_COUNT;
+		k->spec.trigger_arg = 1;
+	}
+	k->keeps_rows = !aggs || k->spec.keep_count >= 0 || k->spec.keep_time >= 0;
+	k->pane_bytes = sizeof(struct fl_pane) + (aggs ? fl_aggs_size(aggs) : 0);
+	fl_budget_init(&k->budget, fl_run_memory_max(run));
+	fl_keys_init(&k->keys);
+	fl_timers_init(&k->timers);
+	fl_table_init(&k->table, &k->budget, sizeof(struct fl_pane *));
+	fl_build_init(&k->rows, fl_run_header(run, 0)->column_count);
+	if (!aggs)
+		fl_build_init(&k->out, fl_run_out(run)->column_count);
+	k->bounds_at = has_bounds(spec) ? fl_run_header(run, 0)->column_count : UINT32_MAX;
+	k->out.timed = true;
+	return open_assigner(k, err);
+}
+
+static struct fl_pane **
+panes_of(struct fl_entry *e)
+{
+	return (struct fl_pane **)(void *)e->value;
+}
+
+static void
+drop_rows(struct fl_keyed *k, struct fl_pane *p)
+{
+	struct kept *next;
+
+	for (struct kept *r = p->first; r; r = next) {
+		next = r->next;
+		k->row_bytes -= sizeof *r + r->bytes;
+		free(r);
+	}
+	p->first = p->last = NULL;
+}
+
+static void
+pane_free(struct fl_keyed *k, struct fl_pane *p)
+{
+	drop_rows(k, p);
+	if (k->aggs)
+		fl_aggs_clear(k->aggs, p->acc);
+	if (p->told_acc)
+		fl_buf_release(p->told_acc);
+	free(p->told_acc);
+	p->next = k->free_panes;
+	k->free_panes = p;
+	k->budget.used -= k->pane_bytes;
+}
+
+/* ---- timers ------------------------------------------------------------------------- */
+
+static int64_t
+cleanup_time(const struct fl_keyed *k, const struct fl_pane *p)
+{
+	return fl_window_cleanup_time(&p->window, k->spec.lateness);
+}
+
+static int64_t
+end_time(const struct fl_pane *p)
+{
+	return p->window.end == FL_TIME_MAX ? FL_TIME_MAX : p->window.end - 1;
+}
+
+/* The earliest moment at which something happens to the pane. */
+static int64_t
+due_time(const struct fl_keyed *k, const struct fl_pane *p)
+{
+	int64_t due = cleanup_time(k, p);
+
+	if (!p->end_done && k->spec.trigger != FL_TRIGGER_COUNT && end_time(p) < due)
+		due = end_time(p);
+	return p->every_ms < due ? p->every_ms : due;
+}
+
+static void
+set_timer(struct fl_keyed *k, struct fl_pane *p)
+{
+	if (p->has_timer || p->dead)
+		return;
+	fl_timers_push(&k->timers, due_time(k, p), p);
+	p->has_timer = true;
+}
+
+/* ---- rows that are kept ------------------------------------------------------------------ */
+
+static size_t
+value_bytes(const struct fl_vec *v, uint32_t row, const char **ret)
+{
+	static const uint8_t size[FL_KINDS] = { [FL_INT64] = 8,
+						[FL_DECIMAL] = sizeof(struct fl_dec),
+						[FL_DOUBLE] = 8,
+						[FL_BOOL] = 1,
+						[FL_TIME] = 8 };
+	size_t n;
+
+	if (v->kind == FL_TEXT) {
+		*ret = fl_text(v, row, &n);
+		return n;
+	}
+	*ret = (const char *)v->data + (size_t)row * size[v->kind];
+	return size[v->kind];
+}
+
+static void
+keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
+{
+	const struct fl_batch *b = k->batch;
+	size_t bytes = 0;
+	struct kept *r;
+	char *to;
+	const char *v;
+
+	for (uint32_t c = 0; c < b->cols; c++)
+		bytes += 6 + value_bytes(&b->col[c], row, &v);
+	r = fl_xmalloc(sizeof *r + bytes);
+	*r = (struct kept){ .time = time, .cols = b->cols, .bytes = (uint32_t)bytes };
+	to = r->data;
+	for (uint32_t c = 0; c < b->cols; c++) {
+		uint32_t n = (uint32_t)value_bytes(&b->col[c], row, &v);
+
+		to[0] = (char)b->col[c].kind;
+		to[1] = (char)fl_tag_of(&b->col[c], row);
+		memcpy(to + 2, &n, sizeof n);
+		memcpy(to + 6, v, n);
+		to += 6 + n;
+	}
+	k->row_bytes += sizeof *r + bytes;
+	if (p->last)
+		p->last->next = r;
+	else
+		p->first = r;
+	p->last = r;
+}
+
+/*
+ * Put the values of a kept row into the columns of a batch; missing ones are absent.
+ * At columns gap and gap + 1 stands something else.
+ */
+static void
+unpack_row(const struct kept *r, struct fl_build *to, uint32_t gap)
+{
+	static const uint32_t none[2] = { 0, 0 };
+	const char *p = r->data;
+
+	for (uint32_t c = 0, at = 0; at < to->cols; c++, at++) {
+		struct fl_vec v = { .tag = FL_TAG_ABSENT, .bytes = "", .off = none };
+		_Alignas(8) char fixed[sizeof(struct fl_dec)];
+		uint32_t off[2] = { 0, 0 };
+
+		at += at == gap ? 2 : 0;
+		if (at >= to->cols)
+			break;
+		if (c < r->cols) {
+			memcpy(&off[1], p + 2, sizeof off[1]);
+			v = (struct fl_vec){ .kind = (uint8_t)p[0], .tag = (uint8_t)p[1] };
+			if (v.kind == FL_TEXT) {
+				v.bytes = p + 6;
+				v.off = off;
+			} else {
+				memcpy(fixed, p + 6, off[1]);
+				v.data = fixed;
+			}
+			p += 6 + off[1];
+		}
+		fl_put_value(&to->col[at], &v, 0);
+	}
+}
+
+/* Flink's evictors, before the window function; what they remove is gone. */
+static void
+evict(struct fl_keyed *k, struct fl_pane *p)
+{
+	struct kept **at = &p->first, *r;
+	int64_t newest = FL_TIME_MIN, over = 0;
+
+	for (r = p->first; r; r = r->next) {
+		newest = r->time > newest ? r->time : newest;
+		over++;
+	}
+	over -= k->spec.keep_count;
+	p->last = NULL;
+	while ((r = *at)) {
+		bool out = (k->spec.keep_count >= 0 && over > 0) ||
+			   (k->spec.keep_time >= 0 &&
+			    fl_wm_of(newest, k->spec.keep_time) + 1 >= r->time);
+
+		if (out) {
+			over--;
+			*at = r->next;
+			k->row_bytes -= sizeof *r + r->bytes;
+			free(r);
+			continue;
+		}
+		p->last = r;
+		at = &r->next;
+	}
+}
+
+/* ---- firing ---------------------------------------------------------------------------------- */
+
+static int
+add_pending(struct fl_keyed *k, struct fl_err *err)
+{
+	uint32_t n = (uint32_t)(k->add_rows.len / sizeof(uint32_t));
+	int rc;
+
+	if (n == 0)
+		return 0;
+	rc = fl_aggs_add(k->aggs, (void *const *)(void *)k->add_accs.data,
+			 (const uint32_t *)(const void *)k->add_rows.data, 0, n, k->seq, err);
+	fl_buf_clear(&k->add_accs);
+	fl_buf_clear(&k->add_rows);
+	return rc;
+}
+
+/* Put what has fired, then free the panes that are done with. */
+static int
+put_fired(struct fl_keyed *k, struct fl_err *err)
+{
+	uint32_t n = (uint32_t)(k->fired.len / sizeof(struct fl_result));
+	struct fl_pane **done = (struct fl_pane **)(void *)k->done.data;
+	int rc = 0;
+
+	if (n)
+		rc = fl_results_put_each(k->results, (const struct fl_result *)(void *)k->fired.data, n,
+					 err);
+	for (size_t i = 0; i < k->done.len / sizeof(struct fl_pane *); i++)
+		pane_free(k, done[i]);
+	fl_buf_clear(&k->fired);
+	fl_buf_clear(&k->done);
+	return rc;
+}
+
+static void
+push_result(struct fl_keyed *k, struct fl_pane *p, void *acc, enum fl_rowkind op)
+{
+	struct fl_result r = {
+		.window = p->window, .entry = p->entry, .acc = acc, .wm = k->wm_ms, .op = op
+	};
+
+	fl_buf_put(&k->fired, &r, sizeof r);
+}
+
+/* Compute the accumulator of a pane that keeps its records. */
+static int
+reduce_rows(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
+{
+	uint32_t n = 0;
+	void **accs;
+	int rc;
+
+	fl_build_clear(&k->rows);
+	k->rows.timed = true;
+	for (const struct kept *r = p->first; r; r = r->next, n++) {
+		unpack_row(r, &k->rows, UINT32_MAX);
+		fl_build_row(&k->rows, r->time, k->wm_ms, FL_INSERT);
+	}
+	fl_aggs_clear(k->aggs, p->acc);
+	fl_aggs_init(k->aggs, p->acc);
+	if (n == 0)
+		return 0;
+	accs = fl_xcalloc(n, sizeof *accs);
+	for (uint32_t i = 0; i < n; i++)
+		accs[i] = p->acc;
+	fl_badrows_reset(&k->bad);
+	rc = fl_aggs_prepare(k->aggs, fl_build_view(&k->rows), &k->bad, err);
+	if (rc == 0)
+		rc = fl_aggs_add(k->aggs, accs, NULL, 0, n, 0, err);
+	free(accs);
+	return rc;
+}
+
+/* The rows of a pane as the result. */
+static int
+emit_rows(struct fl_keyed *k, const struct fl_pane *p, struct fl_err *err)
+{
+	for (const struct kept *r = p->first; r; r = r->next) {
+		unpack_row(r, &k->out, k->bounds_at);
+		if (k->bounds_at != UINT32_MAX) {
+			fl_put_time(&k->out.col[k->bounds_at], p->window.start);
+			fl_put_time(&k->out.col[k->bounds_at + 1], p->window.end);
+		}
+		fl_build_row(&k->out, r->time, k->wm_ms, FL_INSERT);
+	}
+	if (fl_build_bytes(&k->out) < FL_KIB(256))
+		return 0;
+	if (fl_emit(k->run, fl_build_view(&k->out), err) < 0)
+		return err->code;
+	fl_build_clear(&k->out);
+	return 0;
+}
+
+/* Retract what a pane has told, as it was told. */
+static int
+retract(struct fl_keyed *k, struct fl_pane *p, enum fl_rowkind op, struct fl_err *err)
+{
+	void *acc = fl_xcalloc(1, fl_aggs_size(k->aggs) + 8);
+	int rc;
+
+	fl_aggs_init(k->aggs, acc);
+	rc = fl_aggs_load(k->aggs, acc, p->told_acc->data, p->told_acc->len, err);
+	if (rc == 0) {
+		push_result(k, p, acc, op);
+		rc = put_fired(k, err);
+	}
+	fl_aggs_clear(k->aggs, acc);
+	free(acc);
+	return rc;
+}
+
+static int
+fire(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
+{
+	if (k->keeps_rows) {
+		evict(k, p);
+		if (!k->aggs)
+			return p->first ? emit_rows(k, p, err) : 0;
+		if (!p->first)
+			return 0;
+		if (reduce_rows(k, p, err) < 0)
+			return err->code;
+	} else if (p->records == 0) {
+		return 0; /* purged, nothing since */
+	}
+	if (!k->updates) {
+		push_result(k, p, p->acc, FL_INSERT);
+		return 0;
+	}
+	if (p->told && retract(k, p, FL_UPDATE_BEFORE, err) < 0)
+		return err->code;
+	push_result(k, p, p->acc, p->told ? FL_UPDATE_AFTER : FL_INSERT);
+	p->told = true;
+	if (!p->told_acc)
+		p->told_acc = fl_xcalloc(1, sizeof *p->told_acc);
+	fl_buf_clear(p->told_acc);
+	fl_aggs_save(k->aggs, p->acc, p->told_acc);
+	return 0;
+}
+
+/* The content goes, the window stays. What has fired must be put first. */
+static int
+purge(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
+{
+	if (put_fired(k, err) < 0)
+		return err->code;
+	drop_rows(k, p);
+	p->records = 0;
+	if (k->aggs) {
+		fl_aggs_clear(k->aggs, p->acc);
+		fl_aggs_init(k->aggs, p->acc);
+	}
+	return 0;
+}
+
+static int
+fire_and_purge(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
+{
+	if (fire(k, p, err) < 0)
+		return err->code;
+	return k->spec.purge ? purge(k, p, err) : 0;
+}
+
+static void
+unlink_pane(struct fl_keyed *k, struct fl_pane *p)
+{
+	struct fl_pane **at = panes_of(p->entry);
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	if (!*panes_of(p->entry))
+		fl_buf_put(&k->idle_keys, &p->entry, sizeof p->entry);
+	p->dead = true;
+}
+
+/* Something is due for the pane at this moment. */
+static int
+pane_due(struct fl_keyed *k, struct fl_pane *p, int64_t at, struct fl_err *err)
+{
+	int64_t every;
+
+	if (p->every_ms <= at) {
+		bool last = p->every_ms == end_time(p);
+
+		if (__builtin_add_overflow(p->every_ms, k->spec.trigger_arg, &every) ||
+		    every > end_time(p))
+			every = end_time(p);
+		p->every_ms = last ? FL_TIME_MAX : every;
+		if (!last && fire_and_purge(k, p, err) < 0)
+			return err->code;
+	}
+	if (!p->end_done && at >= end_time(p) && k->spec.trigger != FL_TRIGGER_COUNT) {
+		p->end_done = true;
+		if (fire_and_purge(k, p, err) < 0)
+			return err->code;
+	}
+	if (at < cleanup_time(k, p)) {
+		set_timer(k, p);
+		return 0;
+	}
+	unlink_pane(k, p);
+	fl_buf_put(&k->done, &p, sizeof p);
+	return 0;
+}
+
+static int
+by_window(const void *a, const void *b)
+{
+	const struct fl_pane *x = *(struct fl_pane *const *)a, *y = *(struct fl_pane *const *)b;
+
+	if (x->window.end != y->window.end)
+		return x->window.end < y->window.end ? -1 : 1;
+	if (x->window.start != y->window.start)
+		return x->window.start < y->window.start ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* All that is due at a moment. */
+static int
+fire_moment(struct fl_keyed *k, int64_t at, struct fl_err *err)
+{
+	struct fl_pane **pane, *p;
+	size_t n;
+
+	fl_buf_clear(&k->due);
+	while ((p = fl_timers_take(&k->timers))) {
+		p->has_timer = false;
+		if (p->dead) /* merged into another, and waiting only for this */
+			pane_free(k, p);
+		else if (due_time(k, p) > at)
+			set_timer(k, p);
+		else
+			fl_buf_put(&k->due, &p, sizeof p);
+	}
+	n = k->due.len / sizeof(struct fl_pane *);
+	pane = (struct fl_pane **)(void *)k->due.data;
+	if (n > 1)
+		qsort(pane, n, sizeof(struct fl_pane *), by_window);
+	for (size_t i = 0; i < n; i++)
+		if (pane_due(k, pane[i], at, err) < 0)
+			return err->code;
+	return 0;
+}
+
+/* Firings may be put later, as long as nothing changes what they show. */
+static bool
+may_defer(const struct fl_keyed *k)
+{
+	return k->spec.lateness == 0 && k->spec.trigger == FL_TRIGGER_DEFAULT && !k->updates &&
+	       k->fired.len < 4096 * sizeof(struct fl_result);
+}
+
+static int
+fire_due(struct fl_keyed *k, int64_t wm_ms, struct fl_err *err)
+{
+	int64_t at;
+
+	while (fl_timers_may_be_due(&k->timers, wm_ms) && fl_timers_next(&k->timers, wm_ms, &at))
+		if (add_pending(k, err) < 0 || fire_moment(k, at, err) < 0)
+			return err->code;
+	k->wm_ms = wm_ms;
+	return may_defer(k) ? 0 : put_fired(k, err);
+}
+
+static void
+forget_idle_keys(struct fl_keyed *k)
+{
+	struct fl_entry **e = (struct fl_entry **)(void *)k->idle_keys.data;
+
+	for (size_t i = 0; i < k->idle_keys.len / sizeof(struct fl_entry *); i++)
+		if (!e[i]->deleted && !*panes_of(e[i]))
+			fl_table_delete(&k->table, e[i]);
+	fl_buf_clear(&k->idle_keys);
+}
+
+static int
+flush(struct fl_keyed *k, struct fl_err *err)
+{
+	int rc = put_fired(k, err);
+
+	if (rc == 0 && k->out.rows)
+		rc = fl_emit(k->run, fl_build_view(&k->out), err);
+	fl_build_clear(&k->out);
+	forget_idle_keys(k);
+	if (k->spec.processing_time)
+		fl_run_timer(k->run, fl_timers_earliest(&k->timers));
+	return rc;
+}
+
+int
+fl_keyed_advance(struct fl_keyed *k, int64_t wm_ms, struct fl_err *err)
+{
+	int rc = wm_ms > k->wm_ms ? fire_due(k, wm_ms, err) : 0;
+
+	return rc < 0 ? rc : flush(k, err);
+}
+
+/* ---- records ------------------------------------------------------------------------------------ */
+
+static struct fl_pane *
+new_pane(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, uint64_t seq)
+{
+	struct fl_pane *p = k->free_panes;
+
+	if (p)
+		k->free_panes = p->next;
+	else
+		p = fl_arena_alloc(&k->arena, k->pane_bytes);
+	k->budget.used += k->pane_bytes;
+	*p = (struct fl_pane){
+		.entry = e, .window = *w, .seq = seq, .every_ms = FL_TIME_MAX, .next = *panes_of(e)
+	};
+	if (k->aggs)
+		fl_aggs_init(k->aggs, p->acc);
+	*panes_of(e) = p;
+	return p;
+}
+
+static struct fl_pane *
+pane_at(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, uint64_t seq)
+{
+	for (struct fl_pane *p = *panes_of(e); p; p = p->next)
+		if (p->window.start == w->start && p->window.end == w->end)
+			return p;
+	return new_pane(k, e, w, seq);
+}
+
+/* Everything of from into to; from goes. */
+static int
+merge_panes(struct fl_keyed *k, struct fl_pane *to, struct fl_pane *from, struct fl_err *err)
+{
+	if (add_pending(k, err) < 0)
+		return err->code;
+	if (k->aggs && fl_aggs_merge(k->aggs, to->acc, from->acc, err) < 0)
+		return err->code;
+	if (from->first) {
+		if (to->last)
+			to->last->next = from->first;
+		else
+			to->first = from->first;
+		to->last = from->last;
+		from->first = from->last = NULL;
+	}
+	to->records += from->records;
+	to->count += from->count;
+	to->every_ms = from->every_ms < to->every_ms ? from->every_ms : to->every_ms;
+	to->seq = from->seq < to->seq ? from->seq : to->seq;
+	unlink_pane(k, from);
+	if (!from->has_timer) /* else it is freed when its timer comes up */
+		pane_free(k, from);
+	return 0;
+}
+
+/* A pane of the key, other than not, that the window touches or overlaps. */
+static struct fl_pane *
+touching(struct fl_entry *e, const struct fl_window *w, const struct fl_pane *not)
+{
+	for (struct fl_pane *p = *panes_of(e); p; p = p->next)
+		if (p != not && w->start <= p->window.end && w->end >= p->window.start)
+			return p;
+	return NULL;
+}
+
+/*
+ * The session of a record: its own window, merged with those of the key that it
+ * touches, and with those that the merged one then touches.
+ */
+static int
+session_of(struct fl_keyed *k, struct fl_entry *e, int64_t time, uint64_t seq, struct fl_pane **ret,
+	   struct fl_err *err)
+{
+	struct fl_window w = { .start = time };
+	struct fl_pane *into = NULL, *p;
+
+	if (__builtin_add_overflow(time, k->spec.size, &w.end))
+		w.end = FL_TIME_MAX;
+	while ((p = touching(e, &w, into))) {
+		if (w.start >= p->window.start && w.end <= p->window.end) {
+			*ret = p; /* inside it: nothing changes */
+			return 0;
+		}
+		if (p->told && retract(k, p, FL_DELETE, err) < 0)
+			return err->code;
+		p->told = false;
+		w.start = p->window.start < w.start ? p->window.start : w.start;
+		w.end = p->window.end > w.end ? p->window.end : w.end;
+		if (into && merge_panes(k, into, p, err) < 0)
+			return err->code;
+		into = into ? into : p;
+		into->window = w;
+		into->end_done = end_time(into) <= k->wm_ms;
+	}
+	*ret = into ? into : new_pane(k, e, &w, seq);
+	return 0;
+}
+
+/* The trigger looks at a record that was added. */
+static int
+on_element(struct fl_keyed *k, struct fl_pane *p, int64_t time, struct fl_err *err)
+{
+	const struct fl_window_spec *s = &k->spec;
+
+	if (s->trigger == FL_TRIGGER_COUNT) {
+		if (++p->count < s->trigger_arg)
+			return 0;
+		p->count = 0;
+		if (add_pending(k, err) < 0 || fire_and_purge(k, p, err) < 0)
+			return err->code;
+		return may_defer(k) ? 0 : put_fired(k, err);
+	}
+	if (has_bounds(s) && end_time(p) <= k->wm_ms) {
+		p->end_done = true;
+		if (add_pending(k, err) < 0 || fire_and_purge(k, p, err) < 0)
+			return err->code;
+		return put_fired(k, err);
+	}
+	if (s->trigger == FL_TRIGGER_EVERY && p->every_ms == FL_TIME_MAX) {
+		int64_t next = fl_window_start(time, 0, s->trigger_arg);
+
+		if (__builtin_add_overflow(next, s->trigger_arg, &next) || next > end_time(p))
+			next = end_time(p);
+		p->every_ms = next;
+	}
+	return 0;
+}
+
+static int
+add_to(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time, struct fl_err *err)
+{
+	void *acc = p->acc;
+
+	p->records++;
+	if (k->keeps_rows) {
+		keep_row(k, p, row, time);
+	} else {
+		fl_buf_put(&k->add_accs, &acc, sizeof acc);
+		fl_buf_put(&k->add_rows, &row, sizeof row);
+	}
+	if (on_element(k, p, time, err) < 0)
+		return err->code;
+	set_timer(k, p);
+	return 0;
+}
+
+static bool
+is_late(const struct fl_keyed *k, int64_t time)
+{
+	int64_t own;
+
+	return !__builtin_add_overflow(time, k->spec.lateness, &own) && own <= k->wm_ms;
+}
+
+static int
+add_aligned(struct fl_keyed *k, struct fl_entry *e, uint32_t row, int64_t time, struct fl_err *err)
+{
+	int64_t n = fl_windows_count(&k->windows, time);
+	bool taken = false;
+
+	for (int64_t i = 0; i < n; i++) {
+		struct fl_window w = fl_windows_nth(&k->windows, time, i);
+
+		if (fl_window_cleanup_time(&w, k->spec.lateness) <= k->wm_ms)
+			continue;
+		taken = true;
+		if (add_to(k, pane_at(k, e, &w, k->seq + row), row, time, err) < 0)
+			return err->code;
+	}
+	if (!taken && is_late(k, time))
+		fl_late_add(k->late, row);
+	return 0;
+}
+
+static int
+add_record(struct fl_keyed *k, struct fl_entry *e, uint32_t row, int64_t time, struct fl_err *err)
+{
+	struct fl_pane *p = NULL;
+
+	if (k->aligned)
+		return add_aligned(k, e, row, time, err);
+	if (!has_bounds(&k->spec))
+		return add_to(k, pane_at(k, e, &unbounded, k->seq + row), row, time, err);
+	if (session_of(k, e, time, k->seq + row, &p, err) < 0)
+		return err->code;
+	if (cleanup_time(k, p) > k->wm_ms)
+		return add_to(k, p, row, time, err);
+	unlink_pane(k, p); /* only its own window, and that is late */
+	pane_free(k, p);
+	if (is_late(k, time))
+		fl_late_add(k->late, row);
+	return 0;
+}
+
+int
+fl_keyed_batch(struct fl_keyed *k, const struct fl_batch *b, struct fl_err *err)
+{
+	const struct fl_header *h = fl_run_header(k->run, 0);
+	int64_t now = fl_run_now(k->run);
+	const int64_t *wm = k->spec.processing_time ? NULL : fl_batch_wm(b, &k->wm_scratch);
+	const struct fl_key *keys;
+	struct fl_entry **entry;
+
+	k->batch = b;
+	if (h->column_count > k->rows.cols) {
+		fl_build_clear(&k->rows);
+		fl_build_resize(&k->rows, h->column_count);
+		if (!k->aggs) /* nothing is held between batches */
+			fl_build_resize(&k->out, fl_run_out(k->run)->column_count);
+	}
+	fl_badrows_reset(&k->bad);
+	if (k->aggs && !k->keeps_rows &&
+	    (fl_aggs_prepare(k->aggs, b, &k->bad, err) < 0 || fl_run_bad(k->run, b, &k->bad, NULL, err) < 0))
+		return err->code;
+	fl_buf_clear(&k->entries);
+	entry = (struct fl_entry **)(void *)fl_buf_reserve(&k->entries, b->rows * sizeof *entry);
+	if (fl_keys_of(&k->keys, h, b, &keys, err) < 0 ||
+	    fl_table_put(&k->table, keys, NULL, b->rows, k->seq, entry, NULL, err) < 0)
+		return err->code;
+	if (!wm && fl_keyed_advance(k, now, err) < 0)
+		return err->code;
+	for (uint32_t i = 0; i < b->rows; i++) {
+		int64_t time = k->spec.processing_time ? now : b->time ? b->time[i] : 0;
+
+		if (wm && wm[i] > k->wm_ms && fire_due(k, wm[i], err) < 0)
+			return err->code;
+		if (!*panes_of(entry[i]))
+			fl_buf_put(&k->idle_keys, &entry[i], sizeof entry[i]);
+		if (k->bad.count && k->bad.mask.len && k->bad.mask.data[i])
+			continue;
+		if (add_record(k, entry[i], i, time, err) < 0)
+			return err->code;
+	}
+	if (add_pending(k, err) < 0)
+		return err->code;
+	k->seq += b->rows;
+	if (fl_late_flush(k->late, b, err) < 0 || flush(k, err) < 0)
+		return err->code;
+	return fl_budget_check(&k->budget, k->row_bytes + (k->aggs ? fl_aggs_extra_bytes(k->aggs) : 0),
+			       err);
+}
+
+/* Panes that were merged into others and wait for their timer. */
+static void
+release_merged(struct fl_keyed *k)
+{
+	struct fl_pane *p;
+	int64_t at;
+
+	while (fl_timers_next(&k->timers, FL_TIME_MAX, &at))
+		while ((p = fl_timers_take(&k->timers)))
+			if (p->dead)
+				pane_free(k, p);
+}
+
+void
+fl_keyed_release(struct fl_keyed *k)
+{
+	if (!k->run)
+		return;
+	release_merged(k);
+	for (uint32_t i = 0; i < k->table.count; i++) {
+		struct fl_entry *e = fl_table_at(&k->table, i);
+		struct fl_pane *next;
+
+		for (struct fl_pane *p = e->deleted ? NULL : *panes_of(e); p; p = next) {
+			next = p->next;
+			pane_free(k, p);
+		}
+	}
+	fl_table_release(&k->table);
+	fl_budget_release(&k->budget);
+	fl_arena_release(&k->arena);
+	fl_keys_release(&k->keys);
+	fl_timers_release(&k->timers);
+	fl_buf_release(&k->due);
+	fl_buf_release(&k->fired);
+	fl_buf_release(&k->done);
+	fl_buf_release(&k->idle_keys);
+	fl_buf_release(&k->add_accs);
+	fl_buf_release(&k->add_rows);
+	fl_buf_release(&k->entries);
+	fl_buf_release(&k->wm_scratch);
+	fl_badrows_release(&k->bad);
+	fl_build_release(&k->rows);
+	fl_build_release(&k->out);
+}

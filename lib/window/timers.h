@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A queue of event timers: a radix heap.
+ *
+ * Time only moves forward: what is taken out is never before what was taken out
+ * last. So a timer can lie in a bucket chosen by the highest bit in which it
+ * differs from that moment, and only moves to a lower one when its bucket's turn
+ * comes; pushing is an append, and there is no tree to walk through memory.
+ *
+ * A timer of a moment that has passed is due at once, at the present moment.
+ */
+#ifndef FL_WINDOW_TIMERS_H
+#define FL_WINDOW_TIMERS_H
+
+#include <stdbool.h>
+
+#include "base/mem.h"
+
+struct fl_timer {
+	int64_t at;
+	void *what;
+};
+
+struct fl_timers {
+	uint64_t now;             /* the moment, as an unsigned number in the same order */
+	uint64_t earliest;        /* not after any timer, in the same order; often exact */
+	uint64_t used;            /* bit b: bucket b is not empty (b < 64) */
+	struct fl_buf bucket[65]; /* struct fl_timer; 0: those of the moment */
+};
+
+void fl_timers_init(struct fl_timers *t);
+void fl_timers_release(struct fl_timers *t);
+
+void fl_timers_push(struct fl_timers *t, int64_t at, void *what);
+
+/*
+ * The earliest moment at which a timer is due, which becomes the present one;
+ * not if it is after until. false: there is none.
+ */
+bool fl_timers_next(struct fl_timers *t, int64_t until, int64_t *ret_at);
+
+/* Take one timer of the present moment out; NULL: there is none (left). */
+void *fl_timers_take(struct fl_timers *t);
+
+/* Whether one may be due at until; cheap, for asking at every record. */
+static inline bool
+fl_timers_may_be_due(const struct fl_timers *t, int64_t until)
+{
+	return t->earliest <= ((uint64_t)until ^ (UINT64_C(1) << 63));
+}
+
+/* The earliest time without moving to it (INT64_MAX: none). Looks at one bucket. */
+int64_t fl_timers_earliest(const struct fl_timers *t);
+
+#endif

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# The manual. To add a page, add its line here, and one for its examples in
+# tests/man-examples.bats.
+
+dist_man_MANS += \
+	man/fcat.1 \
+	man/ffilter.1 \
+	man/fkeyby.1 \
+	man/flue-expressions.7 \
+	man/flue-stream.5 \
+	man/flue.7 \
+	man/fmap.1 \
+	man/freduce.1 \
+	man/fwindow.1

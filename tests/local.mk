@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+# The tests. To add
+#   a bats file     its line in TESTS_BATS
+#   a unit test     tests/unit/t-NAME.c: its line in TESTS_UNIT
+#   data of a test  its file or directory in EXTRA_DIST
+#   a fuzz target   tests/fuzz/fuzz-NAME.c: its line in FUZZERS, two lines
+#                   tests_fuzz_fuzz_NAME_… as the others have, and some small
+#                   inputs in tests/fuzz/corpus/fuzz-NAME
+# tests/layers.bats finds a file that is not listed.
+
+TESTS_BATS = \
+	tests/examples.bats \
+	tests/fuzz-replay.bats \
+	tests/golden.bats \
+	tests/help-man.bats \
+	tests/layers.bats \
+	tests/man-examples.bats \
+	tests/properties.bats \
+	tests/robust-data.bats \
+	tests/robust-exit.bats \
+	tests/robust-pipes.bats \
+	tests/symbols.bats
+
+TESTS_UNIT = \
+	tests/unit/t-align \
+	tests/unit/t-csv \
+	tests/unit/t-expr \
+	tests/unit/t-format \
+	tests/unit/t-gunzip \
+	tests/unit/t-jsonl \
+	tests/unit/t-runner \
+	tests/unit/t-state \
+	tests/unit/t-stream \
+	tests/unit/t-time
+
+FUZZERS = \
+	tests/fuzz/fuzz-csv \
+	tests/fuzz/fuzz-frame \
+	tests/fuzz/fuzz-jsonl \
+	tests/fuzz/fuzz-lines \
+	tests/fuzz/fuzz-time
+
+EXTRA_DIST += \
+	$(TESTS_BATS) \
+	tests/fuzz/corpus \
+	tests/fuzz/csv-oracle.h \
+	tests/fuzz/read-all.h \
+	tests/golden \
+	tests/helper.bash \
+	tests/robust.bash \
+	tests/run-man-examples \
+	tests/unit/reader-vectors.h \
+	tests/unit/tap.h \
+	tests/unit/time-vectors.h
+
+# ---- how they are run -------------------------------------------------------------
+
+TESTS = $(TESTS_UNIT) $(TESTS_BATS)
+check_PROGRAMS += $(TESTS_UNIT)
+
+# Both kinds print TAP, which Automake's driver reads: each test case counts.
+TEST_EXTENSIONS = .bats
+TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = $(TAP_DRIVER)
+BATS_LOG_DRIVER = $(TAP_DRIVER)
+BATS_LOG_COMPILER = $(BATS)
+AM_BATS_LOG_FLAGS = --tap
+
+# The built tools come first; a sanitizer's report is an exit status that no tool has.
+TESTS_ENV = \
+	PATH='$(abs_builddir)/tools':$$PATH; \
+	FLUE_BIN='$(abs_builddir)/tools'; \
+	FLUE_BUILD='$(abs_builddir)'; \
+	FLUE_SOURCE='$(abs_top_srcdir)'; \
+	FLUE_TOOLS='$(bin_PROGRAMS:tools/%=%)'; \
+	FLUE_VERSION='$(PACKAGE_VERSION)'; \
+	FLUE_CC='$(CC)'; \
+	FLUE_CXX='$(CXX)'; \
+	ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=1:$$ASAN_OPTIONS; \
+	UBSAN_OPTIONS=exitcode=99:print_stacktrace=1:$$UBSAN_OPTIONS; \
+	export PATH FLUE_BIN FLUE_BUILD FLUE_SOURCE FLUE_TOOLS FLUE_VERSION FLUE_CC FLUE_CXX \
+		ASAN_OPTIONS UBSAN_OPTIONS;
+AM_TESTS_ENVIRONMENT = $(TESTS_ENV)
+
+# A fuzz target has libFuzzer's main, or, where that is not built in, one that replays
+# files. LDFLAGS of its own stand after AM_LDFLAGS.
+if ENABLE_FUZZERS
+FUZZ_MAIN =
+noinst_PROGRAMS += $(FUZZERS)
+else
+FUZZ_MAIN = tests/fuzz/replay-main.c
+check_PROGRAMS += $(FUZZERS)
+endif
+
+tests_fuzz_fuzz_csv_SOURCES = tests/fuzz/fuzz-csv.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_csv_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz-frame.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_frame_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_jsonl_SOURCES = tests/fuzz/fuzz-jsonl.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_jsonl_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_lines_SOURCES = tests/fuzz/fuzz-lines.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_lines_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_time_SOURCES = tests/fuzz/fuzz-time.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_time_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)

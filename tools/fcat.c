@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fcat: convert between text formats and frames; fold a changelog; show frames. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "run/op.h"
+#include "state/table.h"
+#include "time/timestamp.h"
+
+struct fcat {
+	bool final;
+	bool frames;
+	/* --final: the rows of the table, each with how often it is in it */
+	uint32_t op_column;       /* of a changelog that came as text, or FL_NO_COLUMN */
+	uint32_t *from;           /* outgoing column -> incoming one */
+	struct fl_header row;     /* the outgoing columns, all of them the key */
+	struct fl_keys keys;
+	struct fl_budget budget;
+	struct fl_table table;    /* value: int64_t */
+	struct fl_vec *cols;
+	uint64_t seq;
+	uint64_t vacant;          /* arrival number of the row that -U took away; 0: none */
+	/* --frames */
+	struct fl_build build;
+};
+
+/* ---- the changelog's table ---------------------------------------------------------- */
+
+static int
+open_final(struct fcat *f, struct fl_run *run, struct fl_err *err)
+{
+	const struct fl_header *in = fl_run_header(run, 0);
+	struct fl_header *out = fl_run_out(run);
+
+	f->op_column = in->changelog ? FL_NO_COLUMN : fl_header_find(in, "op", 2);
+	if (!in->changelog && f->op_column == FL_NO_COLUMN)
+		return fl_fail(err, FL_EUSAGE, "--final: this is no changelog, it has no column \"op\"");
+	fl_header_clear_columns(out);
+	out->changelog = false;
+	f->from = fl_xcalloc(in->column_count, sizeof *f->from);
+	fl_header_init(&f->row);
+	for (uint32_t i = 0; i < in->column_count; i++) {
+		const struct fl_column *c = &in->columns[i];
+		uint32_t at;
+
+		if (i == f->op_column)
+			continue;
+		at = fl_header_add(out, c->name, c->name_len, (enum fl_kind)c->kind);
+		out->columns[at].seconds = c->seconds;
+		f->from[at] = i;
+	}
+	fl_header_copy(&f->row, out);
+	f->row.keys = fl_xreallocarray(f->row.keys, out->column_count, sizeof *f->row.keys);
+	for (uint32_t i = 0; i < out->column_count; i++)
+		f->row.keys[i] = i;
+	f->row.key_count = out->column_count;
+	f->cols = fl_xcalloc(out->column_count, sizeof *f->cols);
+	fl_keys_init(&f->keys);
+	fl_budget_init(&f->budget, fl_run_memory_max(run));
+	fl_table_init(&f->table, &f->budget, sizeof(int64_t));
+	f->seq = 1;
+	return 0;
+}
+
+static int
+row_kind(const struct fcat *f, const struct fl_batch *b, uint32_t i, struct fl_badrows *bad)
+{
+	static const char *const names[] = { "+I", "-U", "+U", "-D" };
+	const struct fl_vec *v;
+	const char *p;
+	size_t n;
+
+	if (f->op_column == FL_NO_COLUMN)
+		return b->op ? b->op[i] : FL_INSERT;
+	v = fl_batch_col(b, f->op_column);
+	p = v->kind == FL_TEXT ? fl_text(v, i, &n) : (n = 0, "");
+	for (int k = 0; k < 4; k++)
+		if (n == 2 && memcmp(p, names[k], 2) == 0)
+			return k;
+	fl_badrows_add(bad, b->rows, i, "op is +I, -U, +U or -D, not \"%.*s\"", n < 20 ? (int)n : 20, p);
+	return -1;
+}
+
+static int
+apply(struct fcat *f, const struct fl_key *key, int kind, struct fl_err *err)
+{
+	bool adds = kind == FL_INSERT || kind == FL_UPDATE_AFTER;
+	struct fl_entry *e = fl_table_get(&f->table, key);
+	int64_t *count;
+
+	if (!adds) {
+		count = e ? (int64_t *)(void *)e->value : NULL;
+		f->vacant = kind == FL_UPDATE_BEFORE && e ? e->seq : 0;
+		if (count && --*count == 0)
+			fl_table_delete(&f->table, e);
+		return 0;
+	}
+	/* an updated row keeps the place of what it replaces */
+	if (!e && fl_table_put(&f->table, key, NULL, 1, 0, &e, NULL, err) < 0)
+		return err->code;
+	count = (int64_t *)(void *)e->value;
+	if (++*count == 1)
+		e->seq = kind == FL_UPDATE_AFTER && f->vacant ? f->vacant : f->seq;
+	f->seq++;
+	f->vacant = 0;
+	return 0;
+}
+
+static int
+fold(struct fcat *f, struct fl_run *run, const struct fl_batch *b, struct fl_err *err)
+{
+	struct fl_badrows bad = { 0 };
+	struct fl_batch rows = *b;
+	const struct fl_key *keys;
+	int rc;
+
+	for (uint32_t c = 0; c < f->row.column_count; c++)
+		f->cols[c] = *fl_batch_col(b, f->from[c]);
+	rows.col = f->cols;
+	rows.cols = f->row.column_count;
+	rc = fl_keys_of(&f->keys, &f->row, &rows, &keys, err);
+	for (uint32_t i = 0; i < b->rows && rc == 0; i++) {
+		int kind = row_kind(f, b, i, &bad);
+
+		rc = kind < 0 ? 0 : apply(f, &keys[i], kind, err);
+	}
+	if (rc == 0)
+		rc = fl_run_bad(run, b, &bad, NULL, err);
+	fl_badrows_release(&bad);
+	return rc;
+}
+
+static int
+by_seq(const void *a, const void *b)
+{
+	const struct fl_entry *x = *(struct fl_entry *const *)a, *y = *(struct fl_entry *const *)b;
+
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static int
+emit_table(struct fcat *f, struct fl_run *run, struct fl_err *err)
+{
+	struct fl_entry **e = fl_xcalloc(f->table.count, sizeof *e);
+	const struct fl_header *out = fl_run_out(run);
+	uint32_t n = 0, cols = f->row.column_count;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < f->table.count; i++)
+		if (!fl_table_at(&f->table, i)->deleted)
+			e[n++] = fl_table_at(&f->table, i);
+	qsort(e, n, sizeof(struct fl_entry *), by_seq);
+	fl_build_init(&f->build, cols);
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		struct fl_key key = fl_entry_key(e[i]);
+
+		for (int64_t times = *(int64_t *)(void *)e[i]->value; times > 0; times--) {
+			for (uint32_t c = 0; c < cols; c++)
+				fl_key_put(&key, c, cols, (enum fl_kind)out->columns[c].kind,
+					   &f->build.col[c]);
+			fl_build_row(&f->build, 0, fl_run_watermark(run), FL_INSERT);
+		}
+		if (fl_build_bytes(&f->build) < FL_KIB(256) && i + 1 < n)
+			continue;
+		rc = fl_emit(run, fl_build_view(&f->build), err);
+		fl_build_clear(&f->build);
+	}
+	free(e);
+	return rc;
+}
+
+/* ---- frames --------------------------------------------------------------------------- */
+
+static const char *const frame_columns[] = { "frame", "type", "bytes", "rows", "what" };
+
+static void
+open_frames(struct fl_run *run)
+{
+	struct fl_header *out = fl_run_out(run);
+
+	fl_header_clear_columns(out);
+	out->changelog = false;
+	for (size_t i = 0; i < FL_ARRAY_LEN(frame_columns); i++)
+		(void)fl_header_add(out, frame_columns[i], strlen(frame_columns[i]), FL_TEXT);
+}
+
+static size_t
+watermark_text(const struct fl_watermark *wm, char *buf)
+{
+	char time[FL_TIME_TEXT_MAX];
+	size_t n = fl_time_format(wm->ms, NULL, true, time);
+
+	if (wm->ms == FL_TIME_MAX || wm->ms == FL_TIME_MIN)
+		n = (size_t)snprintf(time, sizeof time, wm->ms == FL_TIME_MAX ? "the end" : "none yet");
+	return (size_t)sprintf(buf, "%.*s%s", (int)n, time, wm->idle ? ", idle" : "");
+}
+
+static size_t
+frame_text(const struct fl_frame *fr, char *buf, size_t cap, struct fl_err *err)
+{
+	static const char *const status[] = { "complete", "stopped", "failed" };
+	struct fl_watermark wm;
+	struct fl_barrier b;
+	struct fl_end end;
+
+	if (fr->type == FL_FRAME_WATERMARK && fl_frame_get_watermark(fr, &wm, err) == 0)
+		return watermark_text(&wm, buf);
+	if (fr->type == FL_FRAME_BARRIER && fl_frame_get_barrier(fr, &b, err) == 0)
+		return (size_t)snprintf(buf, cap, "checkpoint %" PRIu64 ", attempt %" PRIu64, b.id,
+					b.attempt);
+	if (fr->type == FL_FRAME_END && fl_frame_get_end(fr, &end, err) == 0)
+		return (size_t)snprintf(buf, cap, "%s, %" PRIu64 " records, exit %d", status[end.status],
+					end.records, end.code);
+	return 0;
+}
+
+static int
+on_frame(void *self, struct fl_run *run, const struct fl_frame *fr, struct fl_err *err)
+{
+	static const char *const types[] = { "?", "HEADER", "BATCH", "WATERMARK", "BARRIER", "END" };
+	struct fcat *f = self;
+	char buf[200];
+	const char *what = buf;
+	size_t n;
+	int rc;
+
+	if (!f->frames)
+		return 0;
+	if (!f->build.cols) /* the first header comes before open */
+		fl_build_init(&f->build, FL_ARRAY_LEN(frame_columns));
+	n = frame_text(fr, buf, sizeof buf, err);
+	if (fr->type == FL_FRAME_HEADER) {
+		what = fr->payload;
+		for (n = fr->len; n && what[n - 1] == ' '; n--)
+			;
+	}
+	fl_put_int(&f->build.col[0], (int64_t)fr->seq);
+	fl_put_text(&f->build.col[1], types[fr->type], strlen(types[fr->type]), FL_TAG_STRING);
+	fl_put_int(&f->build.col[2], fr->len);
+	if (fr->type == FL_FRAME_BATCH)
+		fl_put_int(&f->build.col[3], fl_frame_rows(fr));
+	else
+		fl_put_null(&f->build.col[3]);
+	fl_put_text(&f->build.col[4], what, n, FL_TAG_PLAIN);
+	fl_build_row(&f->build, 0, FL_TIME_MIN, FL_INSERT);
+	if (fr->type == FL_FRAME_HEADER && fr->seq == 0)
+		return 0;
+	rc = fl_emit(run, fl_build_view(&f->build), err);
+	fl_build_clear(&f->build);
+	return rc;
+}
+
+/* ---- the operator ----------------------------------------------------------------------- */
+
+static int
+words(void *self, struct fl_run *run, char **words, int count, int *ret_used, struct fl_err *err)
+{
+	struct fcat *f = self;
+
+	(void)words;
+	(void)count;
+	if (f->final && f->frames)
+		return fl_fail(err, FL_EUSAGE, "give --final or --frames, not both");
+	if (f->frames)
+		fl_run_prefer_text(run);
+	*ret_used = 0;
+	return 0;
+}
+
+static int
+open(void *self, struct fl_run *run, struct fl_err *err)
+{
+	struct fcat *f = self;
+
+	if (f->final)
+		return open_final(f, run, err);
+	if (f->frames)
+		open_frames(run);
+	else
+		fl_run_pass(run);
+	return 0;
+}
+
+static int
+columns(void *self, struct fl_run *run, struct fl_err *err)
+{
+	struct fcat *f = self;
+	const struct fl_header *in = fl_run_header(run, 0);
+	struct fl_header *out = fl_run_out(run);
+
+	if (f->final)
+		return fl_fail(err, FL_EDATA, "--final: a new column, \"%s\", came after the first rows",
+			       in->columns[in->column_count - 1].name);
+	for (uint32_t i = out->column_count; i < in->column_count && !f->frames; i++)
+		(void)fl_header_add(out, in->columns[i].name, in->columns[i].name_len,
+				    (enum fl_kind)in->columns[i].kind);
+	return 0;
+}
+
+static int
+on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b, struct fl_err *err)
+{
+	struct fcat *f = self;
+
+	(void)input;
+	return f->final ? fold(f, run, b, err) : 0;
+}
+
+static int
+on_end(void *self, struct fl_run *run, struct fl_err *err)
+{
+	struct fcat *f = self;
+
+	return f->final ? emit_table(f, run, err) : 0;
+}
+
+static void
+close_cat(void *self)
+{
+	struct fcat *f = self;
+
+	if (f->from) {
+		fl_table_release(&f->table);
+		fl_budget_release(&f->budget);
+		fl_keys_release(&f->keys);
+		fl_header_release(&f->row);
+	}
+	free(f->from);
+	free(f->cols);
+	fl_build_release(&f->build);
+}
+
+static const struct fl_opt opts[] = {
+	{ .name = "final", .type = FL_OPT_FLAG, .offset = offsetof(struct fcat, final),
+	  .help = "fold a changelog into its table" },
+	{ .name = "frames", .type = FL_OPT_FLAG, .offset = offsetof(struct fcat, frames),
+	  .help = "print a stream's header and frames" },
+	{ .type = FL_OPT_END },
+};
+
+static const struct fl_op fcat_op = {
+	.name = "fcat",
+	.summary = "convert between text formats and frames",
+	.usage = "[FILE...]",
+	.notes = "  fcat access.csv --ojsonl\n"
+		 "  fkeyby word words.csv | freduce n=count --updates | fcat --final --ocsv\n",
+	.opts = opts,
+	.self_size = sizeof(struct fcat),
+	.inputs_max = 1,
+	.words = words,
+	.open = open,
+	.columns = columns,
+	.on_batch = on_batch,
+	.on_end = on_end,
+	.on_frame = on_frame,
+	.close = close_cat,
+};
+
+int
+main(int argc, char **argv)
+{
+	return fl_main(&fcat_op, argc, argv);
+}
