@@ -24,6 +24,7 @@ run_form() {
 	local stdout=$scratch.stdout stderr=$scratch.stderr
 
 	cp -R "$golden_dir/$1" "$scratch"
+	chmod -R u+w "$scratch"
 	cd "$scratch" || return
 	[ ! -e status ] || want=$(cat status)
 	feed_form "$2" >"$stdout" 2>"$stderr" || got=$?
@@ -90,8 +91,9 @@ check_stderr() {
 		<(find "$golden_dir" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort)
 }
 
-@test "golden: count-slide-above-size" { golden count-slide-above-size; }
 @test "golden: count-slide" { golden count-slide; }
+@test "golden: count-slide-above-size" { golden count-slide-above-size; }
+@test "golden: cumulate-behind" { golden cumulate-behind; }
 @test "golden: delay-datastream" { golden delay-datastream; }
 @test "golden: evict-before-drops-state" { golden evict-before-drops-state; }
 @test "golden: evict-count-zero" { golden evict-count-zero; }
@@ -99,15 +101,18 @@ check_stderr() {
 @test "golden: global-count" { golden global-count; }
 @test "golden: late-drop" { golden late-drop; }
 @test "golden: late-side" { golden late-side; }
-@test "golden: lateness-refire-updates" { golden lateness-refire-updates; }
 @test "golden: lateness-refire" { golden lateness-refire; }
+@test "golden: lateness-refire-updates" { golden lateness-refire-updates; }
 @test "golden: out-of-order" { golden out-of-order; }
 @test "golden: session-bridge" { golden session-bridge; }
-@test "golden: session-late-bridge" { golden session-late-bridge; }
 @test "golden: session-late" { golden session-late; }
+@test "golden: session-late-bridge" { golden session-late-bridge; }
+@test "golden: session-merge-continuous" { golden session-merge-continuous; }
+@test "golden: session-merge-refire" { golden session-merge-refire; }
 @test "golden: session-overlap-fired" { golden session-overlap-fired; }
 @test "golden: session-touch" { golden session-touch; }
 @test "golden: session-trigger-count" { golden session-trigger-count; }
+@test "golden: slide-behind" { golden slide-behind; }
 @test "golden: slide-gaps" { golden slide-gaps; }
 @test "golden: slide-negative-ts" { golden slide-negative-ts; }
 @test "golden: slide-not-multiple" { golden slide-not-multiple; }
@@ -115,43 +120,44 @@ check_stderr() {
 @test "golden: sql-csv-empty-number" { golden sql-csv-empty-number; }
 @test "golden: sql-csv-long-row" { golden sql-csv-long-row; }
 @test "golden: sql-csv-short-row" { golden sql-csv-short-row; }
-@test "golden: sql-cumulate-not-multiple" { golden sql-cumulate-not-multiple; }
 @test "golden: sql-cumulate" { golden sql-cumulate; }
+@test "golden: sql-cumulate-not-multiple" { golden sql-cumulate-not-multiple; }
 @test "golden: sql-delay" { golden sql-delay; }
 @test "golden: sql-distinct" { golden sql-distinct; }
-@test "golden: sql-division-by-zero" { golden sql-division-by-zero; }
 @test "golden: sql-division" { golden sql-division; }
+@test "golden: sql-division-by-zero" { golden sql-division-by-zero; }
+@test "golden: sql-group" { golden sql-group; }
 @test "golden: sql-group-all-aggs" { golden sql-group-all-aggs; }
 @test "golden: sql-group-global-retract" { golden sql-group-global-retract; }
 @test "golden: sql-group-null-key" { golden sql-group-null-key; }
 @test "golden: sql-group-retract-null" { golden sql-group-retract-null; }
-@test "golden: sql-group" { golden sql-group; }
 @test "golden: sql-having" { golden sql-having; }
 @test "golden: sql-hop-empty-slices" { golden sql-hop-empty-slices; }
 @test "golden: sql-hop-gap" { golden sql-hop-gap; }
-@test "golden: sql-hop-not-multiple-rows" { golden sql-hop-not-multiple-rows; }
 @test "golden: sql-hop-not-multiple" { golden sql-hop-not-multiple; }
+@test "golden: sql-hop-not-multiple-rows" { golden sql-hop-not-multiple-rows; }
 @test "golden: sql-json-bad" { golden sql-json-bad; }
 @test "golden: sql-nan-minmax" { golden sql-nan-minmax; }
 @test "golden: sql-negative-ts" { golden sql-negative-ts; }
-@test "golden: sql-null-rowtime-skip" { golden sql-null-rowtime-skip; }
 @test "golden: sql-null-rowtime" { golden sql-null-rowtime; }
+@test "golden: sql-null-rowtime-skip" { golden sql-null-rowtime-skip; }
 @test "golden: sql-session-late" { golden sql-session-late; }
 @test "golden: sql-sum-bigint-overflow" { golden sql-sum-bigint-overflow; }
 @test "golden: sql-sum-decimal" { golden sql-sum-decimal; }
-@test "golden: sql-sum-double-retract" { golden sql-sum-double-retract; }
 @test "golden: sql-sum-double" { golden sql-sum-double; }
+@test "golden: sql-sum-double-retract" { golden sql-sum-double-retract; }
 @test "golden: sql-sum-tinyint" { golden sql-sum-tinyint; }
-@test "golden: sql-tumble-offset-too-big" { golden sql-tumble-offset-too-big; }
 @test "golden: sql-tumble" { golden sql-tumble; }
+@test "golden: sql-tumble-offset-too-big" { golden sql-tumble-offset-too-big; }
 @test "golden: sql-upsert-input" { golden sql-upsert-input; }
 @test "golden: sql-upsert-rows" { golden sql-upsert-rows; }
+@test "golden: sql-upsert-text" { golden sql-upsert-text; }
 @test "golden: sql-window-cascade" { golden sql-window-cascade; }
 @test "golden: sql-window-global" { golden sql-window-global; }
 @test "golden: sql-window-null" { golden sql-window-null; }
+@test "golden: trigger-continuous" { golden trigger-continuous; }
 @test "golden: trigger-continuous-purge" { golden trigger-continuous-purge; }
 @test "golden: trigger-continuous-skip" { golden trigger-continuous-skip; }
-@test "golden: trigger-continuous" { golden trigger-continuous; }
 @test "golden: trigger-count-purge" { golden trigger-count-purge; }
 @test "golden: tumble-boundaries" { golden tumble-boundaries; }
 @test "golden: tumble-negative-ts" { golden tumble-negative-ts; }

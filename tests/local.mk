@@ -22,12 +22,14 @@ TESTS_BATS = \
 	tests/symbols.bats
 
 TESTS_UNIT = \
+	tests/unit/t-agg \
 	tests/unit/t-align \
 	tests/unit/t-csv \
 	tests/unit/t-expr \
 	tests/unit/t-format \
 	tests/unit/t-gunzip \
 	tests/unit/t-jsonl \
+	tests/unit/t-number \
 	tests/unit/t-runner \
 	tests/unit/t-state \
 	tests/unit/t-stream \
@@ -35,6 +37,7 @@ TESTS_UNIT = \
 
 FUZZERS = \
 	tests/fuzz/fuzz-csv \
+	tests/fuzz/fuzz-expr \
 	tests/fuzz/fuzz-frame \
 	tests/fuzz/fuzz-jsonl \
 	tests/fuzz/fuzz-lines \
@@ -49,6 +52,7 @@ EXTRA_DIST += \
 	tests/helper.bash \
 	tests/robust.bash \
 	tests/run-man-examples \
+	tests/unit/expr-cases.h \
 	tests/unit/reader-vectors.h \
 	tests/unit/tap.h \
 	tests/unit/time-vectors.h
@@ -94,6 +98,8 @@ endif
 
 tests_fuzz_fuzz_csv_SOURCES = tests/fuzz/fuzz-csv.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_csv_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_expr_SOURCES = tests/fuzz/fuzz-expr.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_expr_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz-frame.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_frame_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_jsonl_SOURCES = tests/fuzz/fuzz-jsonl.c $(FUZZ_MAIN)

@@ -93,7 +93,7 @@ same() { # FILE FILE: and not empty
 # The rule: before each record the watermark is the greatest time - delay - 1; a window
 # [start, end) takes records while the watermark is below end - 1.
 by_hand() {
-	awk -F , -v size="$1" -v slide="$2" -v delay="$3" '
+	awk -v CONVFMT=%.17g -F , -v size="$1" -v slide="$2" -v delay="$3" '
 		# Fire all windows that end at or before wm + 1, by their end.
 		function fire(wm,    start, i, key) {
 			for (start = oldest; start <= newest && start + size - 1 <= wm; start += slide) {
@@ -283,6 +283,33 @@ check_by_hand() {
 			cmp messages messages-dd
 		done
 	done
+}
+
+# before_bad COMMAND…: it fails at a bad row of its input, with what is right before the row
+# already written, in however many pieces the input came.
+before_bad() {
+	local size
+
+	for size in 1 7 4096; do
+		"$@" <rows.csv >want 2>messages-want && return 1
+		# What dd says when its reader ends first does not matter.
+		dd if=rows.csv bs="$size" 2>/dev/null | "$@" >got 2>messages && return 1
+		cmp messages-want messages
+		same want got
+	done
+}
+
+@test "a bad row ends the output at the same place however the bytes arrive" {
+	cd "$BATS_TEST_TMPDIR"
+	{
+		head -n 100 "$SCRATCH/in-order.csv"
+		echo "late,u1,many,0.5"
+		tail -n +101 "$SCRATCH/in-order.csv" | head -n 100
+	} >rows.csv
+	before_bad ffilter --icsv --ocsv 'bytes + 1 > -10000'
+	before_bad fmap --icsv --ocsv 'half=bytes / 2'
+	before_bad fkeyby --icsv --ocsv --time ts user
+	before_bad freduce --icsv --ocsv --updates 'sum=sum(bytes)'
 }
 
 @test "tools in between that change nothing change nothing" {

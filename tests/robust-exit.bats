@@ -264,7 +264,7 @@ try_output() {
 }
 
 @test "exit status 71: a limit was reached, and the message names the option" {
-	run -71 --separate-stderr fcat --max-record 40 "$CLICKS"
+	run -71 --separate-stderr fcat --max-record 20 "$CLICKS"
 	assert_equal "${#stderr_lines[@]}" 1
 	[[ $stderr == *--max-record* ]]
 }

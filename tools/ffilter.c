@@ -9,7 +9,7 @@ struct ffilter {
 	const char *text;
 	struct fl_expr *expr;
 	struct fl_side *rest;   /* --else */
-	struct fl_buf rows, pool;
+	struct fl_buf rows, pool, ops;
 	struct fl_badrows bad;
 };
 
@@ -75,6 +75,33 @@ write_rest(struct ffilter *f, struct fl_run *run, const struct fl_batch *b, cons
 	return rc;
 }
 
+/*
+ * The row kinds of what is kept of a changelog. Where only one half of an update
+ * passes, a row comes or goes: +U alone is +I, -U alone is -D.
+ */
+static const uint8_t *
+kept_kinds(struct ffilter *f, const struct fl_batch *b, const uint32_t *rows, uint32_t n)
+{
+	uint8_t *op;
+
+	fl_buf_clear(&f->ops);
+	op = (uint8_t *)fl_buf_reserve(&f->ops, n);
+	for (uint32_t k = 0; k < n; k++) {
+		op[k] = b->op[rows[k]];
+		if (op[k] == FL_UPDATE_BEFORE) {
+			bool paired = k + 1 < n && rows[k + 1] == rows[k] + 1 &&
+				      b->op[rows[k + 1]] == FL_UPDATE_AFTER;
+
+			op[k] = paired ? FL_UPDATE_BEFORE : FL_DELETE;
+		} else if (op[k] == FL_UPDATE_AFTER) {
+			bool paired = k && op[k - 1] == FL_UPDATE_BEFORE && rows[k - 1] + 1 == rows[k];
+
+			op[k] = paired ? FL_UPDATE_AFTER : FL_INSERT;
+		}
+	}
+	return op;
+}
+
 static int
 on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b, struct fl_err *err)
 {
@@ -91,9 +118,11 @@ on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *
 		return err->code;
 	if (f->rest && write_rest(f, run, b, rows, n, err) < 0)
 		return err->code;
-	if (n == b->rows)
+	if (n == b->rows && !b->op)
 		return fl_emit(run, b, err);
 	fl_batch_select(b, rows, n, &f->pool, &kept);
+	if (b->op)
+		kept.op = kept_kinds(f, b, rows, n);
 	return fl_emit(run, &kept, err);
 }
 
@@ -117,6 +146,7 @@ close_filter(void *self)
 	fl_expr_free(f->expr);
 	fl_buf_release(&f->rows);
 	fl_buf_release(&f->pool);
+	fl_buf_release(&f->ops);
 	fl_badrows_release(&f->bad);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* program_invocation_short_name */
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +56,7 @@ fl_wrap(struct fl_err *err, const char *fmt, ...)
 void
 fl_assert_failed(const char *file, int line, const char *what)
 {
-	(void)fprintf(stderr, "flue: %s:%d: this cannot be: %s (a bug; please report it)\n", file, line,
-		      what);
+	(void)fprintf(stderr, "%s: %s:%d: this cannot be: %s (a bug; please report it)\n",
+		      program_invocation_short_name, file, line, what);
 	_Exit(70);
 }

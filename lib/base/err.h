@@ -10,7 +10,7 @@
  *
  * Codes
  *   A code is the negated exit status, so that what an error means to a
- *   script is said where the error is found (CLI.md, "Exit").
+ *   script is said where the error is found (flue(7), EXIT STATUS).
  *
  * Ownership
  *   The message lives inside the struct: reporting an error allocates

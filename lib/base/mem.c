@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* program_invocation_short_name */
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,8 @@
 static _Noreturn void
 out_of_memory(size_t size)
 {
-	(void)fprintf(stderr, "flue: out of memory (%zu bytes asked for); see --max-memory\n", size);
+	(void)fprintf(stderr, "%s: out of memory (%zu bytes asked for); see --max-memory\n",
+		      program_invocation_short_name, size);
 	_Exit(71);
 }
 

@@ -75,7 +75,7 @@ weight(const struct fl__core *c, const struct entry *e)
 	return c->order == FL__BY_VALUE ? e->num : 1;
 }
 
-/* ---- order ------------------------------------------------------------------------ */
+/* ---- order -------------------------------------------------------------- */
 
 static int
 compare_seq(uint64_t a, uint64_t b)
@@ -141,7 +141,7 @@ lower_bound(const struct fl__core *c, const struct bag *bag, const struct entry 
 	return p;
 }
 
-/* ---- blocks ------------------------------------------------------------------------ */
+/* ---- blocks ------------------------------------------------------------- */
 
 static size_t
 block_size(const struct fl__core *c, uint32_t cap)
@@ -334,7 +334,7 @@ bag_take_back(struct fl_aggs *a, const struct fl__core *c, struct bag *bag, cons
 	remove_at(a, c, bag, p);
 }
 
-/* ---- the core -------------------------------------------------------------------------- */
+/* ---- the core ----------------------------------------------------------- */
 
 static int
 bag_add(struct fl_aggs *a, const struct fl__core *c, const struct fl__rows *r, struct fl_err *err)
@@ -445,7 +445,7 @@ const struct fl__core_ops fl__bag_ops = {
 	.clear = bag_clear, .save = bag_save, .load = bag_load,
 };
 
-/* ---- min, max, first, last, arg_min, arg_max ---------------------------------------------- */
+/* ---- min, max, first, last, arg_min, arg_max ---------------------------- */
 
 int
 fl__result_bag_end(struct fl_aggs *a, const struct fl__call *call, const void *acc,
@@ -466,7 +466,7 @@ fl__result_bag_end(struct fl_aggs *a, const struct fl__call *call, const void *a
 	return 0;
 }
 
-/* ---- percentiles ---------------------------------------------------------------------------- */
+/* ---- percentiles -------------------------------------------------------- */
 
 uint64_t
 fl__rank(const struct fl__call *call, uint64_t n)
@@ -576,7 +576,7 @@ fl__result_percentile(struct fl_aggs *a, const struct fl__call *call, const void
 			   out, err);
 }
 
-/* ---- array_agg, string_agg -------------------------------------------------------------------- */
+/* ---- array_agg, string_agg ---------------------------------------------- */
 
 static int
 list_too_long(struct fl_err *err)

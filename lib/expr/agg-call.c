@@ -129,7 +129,7 @@ fl__is_aggregate(const char *name)
 	return find_definition(name, &numerator, &denominator) != NULL;
 }
 
-/* ---- shared parts ------------------------------------------------------------------------ */
+/* ---- shared parts ------------------------------------------------------- */
 
 static char *
 signature_of(struct fl_aggs *a, const struct fl_expr *e)
@@ -255,7 +255,7 @@ fl__agg_parts_free(struct fl_aggs *a)
 	free(a->filter);
 }
 
-/* ---- checks -------------------------------------------------------------------------------- */
+/* ---- checks ------------------------------------------------------------- */
 
 static int
 check_call(const struct definition *d, const struct fl__agg_call *call, struct fl_err *err)
@@ -352,7 +352,7 @@ take_fraction(const struct fl__agg_call *call, struct fl__call *to, struct fl_er
 	return 0;
 }
 
-/* ---- cores and results ------------------------------------------------------------------------ */
+/* ---- cores and results -------------------------------------------------- */
 
 static void
 use(struct fl__call *to, struct fl__core *c, const struct fl__core_ops *ops, fl__result_fn result,

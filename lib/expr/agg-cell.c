@@ -8,7 +8,7 @@
 #include "expr/json.h"
 #include "time/timestamp.h"
 
-/* ---- making ----------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------- */
 
 /*
  * A text that is the usual text of a number of at most 18 digits: no plus, no
@@ -149,7 +149,7 @@ fl__cell_drop(struct fl__mem *m, struct fl__cell *c)
 	*c = (struct fl__cell){ 0 };
 }
 
-/* ---- looking ------------------------------------------------------------------ */
+/* ---- looking ------------------------------------------------------------ */
 
 static struct fl_dec
 cell_dec(const struct fl__cell *c)
@@ -398,7 +398,7 @@ fl__cell_json(const struct fl__cell *c, struct fl_buf *out)
 		fl_json_quote(p, n, out);
 }
 
-/* ---- saving and loading ------------------------------------------------------- */
+/* ---- saving and loading ------------------------------------------------- */
 
 void
 fl__save_u8(struct fl_buf *out, uint8_t v)

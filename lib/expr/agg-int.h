@@ -31,7 +31,7 @@
 struct fl__core;
 struct fl__call;
 
-/* ---- agg-mem.c -------------------------------------------------------------- */
+/* ---- agg-mem.c ---------------------------------------------------------- */
 
 #define FL__MEM_CLASSES 16
 
@@ -48,7 +48,7 @@ void fl__mem_free(struct fl__mem *m, void *p, size_t size); /* size as asked for
 void *fl__mem_grow(struct fl__mem *m, void *p, size_t old_size, size_t size);
 void fl__mem_release(struct fl__mem *m); /* everything must have been freed but the arena's */
 
-/* ---- agg-cell.c ------------------------------------------------------------- */
+/* ---- agg-cell.c --------------------------------------------------------- */
 
 enum fl__cell_kind {
 	FL__CELL_NONE = 0, /* nothing; as a value: NULL */
@@ -103,7 +103,7 @@ struct fl_value fl__cell_value(const struct fl__cell *c, char tmp[FL_NUMBER_TEXT
 bool fl__cell_number(const struct fl__cell *c, struct fl_dec *ret);
 const char *fl__cell_text(const struct fl__cell *c, char tmp[FL_NUMBER_TEXT_MAX], size_t *ret_n);
 
-/* The order of CLI.md; NULL last. */
+/* The order of fl_value_compare; NULL last. */
 int fl__cell_compare(const struct fl__cell *a, const struct fl__cell *b);
 
 /* The same, then by the length of the text, then by the text; tags do not matter. */
@@ -116,7 +116,7 @@ uint64_t fl__cell_hash(const struct fl__cell *c, uint64_t seed);
 void fl__cell_put(const struct fl__cell *c, struct fl_colbuf *out);
 void fl__cell_json(const struct fl__cell *c, struct fl_buf *out); /* append */
 
-/* ---- saved accumulators ------------------------------------------------------ */
+/* ---- saved accumulators ------------------------------------------------- */
 
 /* Reading back: once something is wrong, bad stays and all reads give 0. */
 struct fl__reader {
@@ -140,7 +140,7 @@ struct fl__cell fl__load_cell(struct fl__reader *r); /* borrows from the bytes *
 /* A number of things of which each takes at least min_bytes. */
 uint64_t fl__load_count(struct fl__reader *r, size_t min_bytes);
 
-/* ---- agg-num.c: arguments -------------------------------------------------- */
+/* ---- agg-num.c: arguments ----------------------------------------------- */
 
 /* Scales of a number column beside 0..18. */
 enum {
@@ -188,7 +188,7 @@ struct fl__filter {
 	struct fl_buf mask; /* one byte a record */
 };
 
-/* ---- cores -------------------------------------------------------------------- */
+/* ---- cores -------------------------------------------------------------- */
 
 /* What to add. */
 struct fl__rows {
@@ -330,7 +330,7 @@ extern const struct fl__core_ops fl__count_all_ops, fl__count_ops, fl__sum_ops, 
 	fl__arg_max_ops, fl__bag_ops, fl__set_ops, fl__set_sum_ops, fl__set_var_ops, fl__hll_ops,
 	fl__sketch_ops;
 
-/* ---- agg-sum.c ---------------------------------------------------------------- */
+/* ---- agg-sum.c ---------------------------------------------------------- */
 
 /* An exact sum. Empty: no value was added that is not NULL. */
 struct fl__sum {
@@ -364,7 +364,7 @@ int fl__result_var(struct fl_aggs *a, const struct fl__call *call, const void *a
 int fl__result_truth(struct fl_aggs *a, const struct fl__call *call, const void *acc,
 		     struct fl_colbuf *out, struct fl_err *err);
 
-/* ---- agg-pick.c, agg-bag.c, agg-set.c, agg-sketch.c ---------------------------- */
+/* ---- agg-pick.c, agg-bag.c, agg-set.c, agg-sketch.c --------------------- */
 
 int fl__result_pick(struct fl_aggs *a, const struct fl__call *call, const void *acc,
 		    struct fl_colbuf *out, struct fl_err *err);
@@ -395,7 +395,7 @@ int fl__result_sketch(struct fl_aggs *a, const struct fl__call *call, const void
 /* Which of n values in order a percentile is: 1 .. n. */
 uint64_t fl__rank(const struct fl__call *call, uint64_t n);
 
-/* ---- agg-call.c ------------------------------------------------------------------ */
+/* ---- agg-call.c --------------------------------------------------------- */
 
 /* Whether name is an aggregate; all of them, for suggestions. */
 bool fl__is_aggregate(const char *name);

@@ -8,7 +8,7 @@
 #define ASCII_ZEROS UINT64_C(0x3030303030303030)
 #define HIGH_HALVES UINT64_C(0xf0f0f0f0f0f0f0f0)
 
-/* ---- numbers ------------------------------------------------------------------ */
+/* ---- numbers ------------------------------------------------------------ */
 
 /*
  * An unsigned integer of 1 to 8 digits, eight bytes at once. Eight bytes from p
@@ -202,7 +202,7 @@ fl__nums_get(const struct fl__nums *n, uint32_t i, struct fl_dec *ret)
 	return true;
 }
 
-/* ---- truth ---------------------------------------------------------------------- */
+/* ---- truth -------------------------------------------------------------- */
 
 static uint8_t
 truth_of(const struct fl_value *v)

@@ -3,14 +3,14 @@
  * min, max, first, last, arg_min, arg_max over records that are never taken back:
  * one value is kept. (agg-bag.c has them for changelogs.)
  *
- * NULLs do not count. Values that are equal but look different (1 and 1.0): min
- * and max keep the shorter, then the smaller text, whatever came first, so that
- * the result does not depend on the order; arg_min and arg_max keep what came
- * first.
+ * NULLs do not count. Of values that are equal but look different (1 and 1.0)
+ * min keeps the shorter, then the smaller text, and max the longer, whatever came
+ * first, so that the result does not depend on the order; arg_min and arg_max
+ * keep what came first.
  */
 #include "expr/agg-int.h"
 
-/* ---- min, max -------------------------------------------------------------------- */
+/* ---- min, max ----------------------------------------------------------- */
 
 static void
 replace(struct fl_aggs *a, struct fl__cell *have, struct fl__cell with)
@@ -28,11 +28,10 @@ is_better(const struct fl__cell *v, const struct fl__cell *have, int sign)
 
 	if (have->kind == FL__CELL_NONE)
 		return true;
-	c = fl__cell_compare(v, have);
+	c = fl__cell_order(v, have);
 	if (c)
 		return c > 0 ? sign < 0 : sign > 0;
-	c = fl__cell_order(v, have);
-	return c ? c < 0 : v->tag < have->tag; /* "5" and 5 of JSON */
+	return v->tag < have->tag; /* "5" and 5 of JSON */
 }
 
 static inline int
@@ -111,7 +110,7 @@ const struct fl__core_ops fl__max_ops = {
 	.clear = extreme_clear, .save = extreme_save, .load = extreme_load,
 };
 
-/* ---- first, last -------------------------------------------------------------------- */
+/* ---- first, last -------------------------------------------------------- */
 
 struct arrival {
 	struct fl__cell value;
@@ -202,7 +201,7 @@ const struct fl__core_ops fl__last_ops = {
 	.load = arrival_load,
 };
 
-/* ---- arg_min, arg_max ----------------------------------------------------------------- */
+/* ---- arg_min, arg_max --------------------------------------------------- */
 
 struct at_extreme {
 	struct fl__cell value;

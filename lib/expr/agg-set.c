@@ -45,7 +45,7 @@ acc_of(const struct fl__core *c, const void *acc)
 	return fl__acc(c, acc);
 }
 
-/* ---- the set ------------------------------------------------------------------------ */
+/* ---- the set ------------------------------------------------------------ */
 
 static void
 index_entry(struct set *s, uint32_t i, uint64_t hash)
@@ -180,7 +180,7 @@ set_free(struct fl_aggs *a, struct set *s)
 	fl__mem_free(&a->mem, s, sizeof *s);
 }
 
-/* ---- the core --------------------------------------------------------------------------- */
+/* ---- the core ----------------------------------------------------------- */
 
 /* A value came for the first time, or left: tell the sum behind the set. */
 static int
@@ -303,7 +303,7 @@ const struct fl__core_ops fl__set_var_ops = {
 	.clear = set_clear, .save = set_save, .load = set_load,
 };
 
-/* ---- results --------------------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------ */
 
 int
 fl__result_set_count(struct fl_aggs *a, const struct fl__call *call, const void *acc,

@@ -20,7 +20,7 @@
 
 #include "expr/agg-int.h"
 
-/* ---- HyperLogLog ----------------------------------------------------------------------- */
+/* ---- HyperLogLog -------------------------------------------------------- */
 
 #define HLL_BITS 14
 #define HLL_REGISTERS (1u << HLL_BITS)
@@ -295,7 +295,7 @@ fl__result_hll(struct fl_aggs *a, const struct fl__call *call, const void *acc,
 	return 0;
 }
 
-/* ---- percentiles --------------------------------------------------------------------------- */
+/* ---- percentiles -------------------------------------------------------- */
 
 #define GROWTH 1.02
 #define BIN_ONE 40000 /* bin number of 1.02^-1 < x <= 1: above all exponents of doubles */

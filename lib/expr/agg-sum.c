@@ -24,6 +24,9 @@ __extension__ typedef unsigned __int128 u128;
 /* Exact sums of no larger magnitude stay in the accumulator. */
 #define SMALL_MAX ((fl_int128)1 << 126)
 
+/* Mantissas below this are squared exactly: 2^47 of the squares fit into 256 bits. */
+#define SQUARED_MAX ((fl_int128)1 << 104)
+
 struct wide {
 	uint64_t w[4]; /* two's complement, the lowest first */
 };
@@ -43,7 +46,7 @@ struct fl__var_more {
 	double mean, m2;
 };
 
-/* ---- 256 bits ------------------------------------------------------------------- */
+/* ---- 256 bits ----------------------------------------------------------- */
 
 static struct wide
 wide_of(fl_int128 v)
@@ -168,7 +171,7 @@ wide_to_double(const struct wide *a, int scale)
 	return wide_negative(a) ? -d : d;
 }
 
-/* ---- one sum ---------------------------------------------------------------------- */
+/* ---- one sum ------------------------------------------------------------ */
 
 static inline uint64_t
 sum_count(const struct fl__sum *s)
@@ -472,7 +475,7 @@ sum_value(const struct fl_aggs *a, const struct fl__sum *s, struct fl_dec *ret, 
 	return 0;
 }
 
-/* ---- sum, avg ----------------------------------------------------------------------- */
+/* ---- sum, avg ----------------------------------------------------------- */
 
 /* One scale all through, nothing to leave out: the loop that matters. */
 static int
@@ -689,7 +692,7 @@ fl__result_avg(struct fl_aggs *a, const struct fl__call *call, const void *acc,
 	return 0;
 }
 
-/* ---- var, stddev ---------------------------------------------------------------------- */
+/* ---- var, stddev -------------------------------------------------------- */
 
 void
 fl__var_clear(struct fl_aggs *a, struct fl__var *s)
@@ -745,6 +748,40 @@ var_put_double(struct fl__var_more *m, double v, bool back)
 		m->m2 = 0;
 }
 
+/* v * v, for 0 <= v < 2^128. */
+static struct wide
+wide_square(u128 v)
+{
+	uint64_t w[2] = { (uint64_t)v, (uint64_t)(v >> 64) };
+	struct wide r = { { 0 } };
+
+	for (int i = 0; i < 2; i++) {
+		u128 carry = 0;
+
+		for (int k = 0; k < 2; k++) {
+			carry += (u128)w[i] * w[k] + r.w[i + k];
+			r.w[i + k] = (uint64_t)carry;
+			carry >>= 64;
+		}
+		r.w[i + 2] = (uint64_t)carry;
+	}
+	return r;
+}
+
+static int
+put_square(struct fl_aggs *a, struct fl__sum *s, fl_int128 v, int scale, bool back,
+	   struct fl_err *err)
+{
+	struct wide w;
+
+	if (v == (int64_t)v)
+		return put_exact(a, s, back ? -(v * v) : v * v, 2 * scale, err);
+	w = wide_square(v < 0 ? -(u128)v : (u128)v);
+	if (back)
+		wide_negate(&w);
+	return put_wide(a, s, w, 2 * scale, err);
+}
+
 int
 fl__var_put(struct fl_aggs *a, struct fl__var *s, const struct fl_dec *v, bool back,
 	    struct fl_err *err)
@@ -755,14 +792,14 @@ fl__var_put(struct fl_aggs *a, struct fl__var *s, const struct fl_dec *v, bool b
 		fl__var_clear(a, s);
 		return 0;
 	}
-	if (v->scale > FL_DEC_DIGITS_MAX / 2 || m != (int64_t)m) {
+	if (v->scale > FL_DEC_DIGITS_MAX / 2 || m >= SQUARED_MAX || m <= -SQUARED_MAX) {
 		var_put_double(make_var_more(a, s), fl_dec_to_double(v), back);
 		return 0;
 	}
 	if (back && sum_count(&s->sum) == 0)
 		return 0; /* never came */
 	if (put_exact(a, &s->sum, back ? -m : m, (int)v->scale, err) < 0 ||
-	    put_exact(a, &s->squares, back ? -(m * m) : m * m, 2 * (int)v->scale, err) < 0)
+	    put_square(a, &s->squares, m, (int)v->scale, back, err) < 0)
 		return err->code;
 	s->sum.meta += back ? -(uint64_t)1 : 1;
 	return 0;
@@ -865,7 +902,7 @@ const struct fl__core_ops fl__var_ops = {
 static bool
 spread(const struct fl__var *s, struct wide *ret)
 {
-	struct wide sum = exact_of(&s->sum), square = { { 0 } };
+	struct wide sum = exact_of(&s->sum), square;
 	int missing = 2 * sum_scale(&s->sum) - sum_scale(&s->squares);
 
 	*ret = exact_of(&s->squares);
@@ -874,16 +911,7 @@ spread(const struct fl__var *s, struct wide *ret)
 	if (sum.w[3] || sum.w[2] || !wide_shift(ret, missing) ||
 	    !wide_times(ret, sum_count(&s->sum)))
 		return false;
-	for (int i = 0; i < 2; i++) {
-		u128 carry = 0;
-
-		for (int k = 0; k < 2; k++) {
-			carry += (u128)sum.w[i] * sum.w[k] + square.w[i + k];
-			square.w[i + k] = (uint64_t)carry;
-			carry >>= 64;
-		}
-		square.w[i + 2] = (uint64_t)carry;
-	}
+	square = wide_square((u128)sum.w[1] << 64 | sum.w[0]);
 	if (wide_negative(&square))
 		return false;
 	wide_negate(&square);
@@ -958,7 +986,7 @@ fl__result_var(struct fl_aggs *a, const struct fl__call *call, const void *acc,
 	return 0;
 }
 
-/* ---- count ------------------------------------------------------------------------------ */
+/* ---- count -------------------------------------------------------------- */
 
 static uint64_t *
 counter(const struct fl__core *c, const void *acc)
@@ -1053,7 +1081,7 @@ fl__result_count(struct fl_aggs *a, const struct fl__call *call, const void *acc
 	return 0;
 }
 
-/* ---- bool_and, bool_or --------------------------------------------------------------------- */
+/* ---- bool_and, bool_or -------------------------------------------------- */
 
 struct truths {
 	uint64_t n[2]; /* how many were false, how many true */

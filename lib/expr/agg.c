@@ -5,12 +5,13 @@
  * What the calls mean, where SQL leaves it open
  *	- NULLs do not count, but for count(*) and array_agg (which has null for
  *	  them). Nothing but NULLs: count is 0, everything else NULL.
- *	- sum, avg, var and stddev are exact as long as the values are, so they do not
- *	  depend on the order; avg has the scale that PostgreSQL gives a quotient. A
- *	  value that is a double makes the result one. var and stddev are those of a
- *	  sample; var_pop and stddev_pop of the whole.
+ *	- sum and avg are exact as long as the values are, so they do not depend on
+ *	  the order; avg has the scale that PostgreSQL gives a quotient. A value that
+ *	  is a double makes the result one. var and stddev are computed from exact
+ *	  sums (of values of up to 31 digits and 19 places) and are those of a sample;
+ *	  var_pop and stddev_pop of the whole.
  *	- min and max keep the text as it came. Of equal numbers that look different
- *	  (1 and 1.0) the shorter text is kept.
+ *	  (1 and 1.0) min keeps the shorter text, max the longer.
  *	- first and last are the first and last value that is not NULL, by arrival.
  *	  arg_min(x, by) is x where by is least, of several the first arrival; records
  *	  in which one of them is NULL do not count.
@@ -67,7 +68,7 @@
 
 #define SAVED_VERSION 1
 
-/* ---- definitions ------------------------------------------------------------------------ */
+/* ---- definitions -------------------------------------------------------- */
 
 struct fl_aggs *
 fl_aggs_new(const struct fl_expr_env *env)
@@ -128,7 +129,7 @@ fl_aggs_define(struct fl_aggs *a, const char *definition, struct fl_err *err)
 	return 0;
 }
 
-/* ---- binding ------------------------------------------------------------------------------ */
+/* ---- binding ------------------------------------------------------------ */
 
 static bool
 is_agg(void *ctx, const char *name)
@@ -301,7 +302,7 @@ fl_aggs_unseen(const struct fl_aggs *a, size_t i)
 	return NULL;
 }
 
-/* ---- accumulators --------------------------------------------------------------------------- */
+/* ---- accumulators ------------------------------------------------------- */
 
 void
 fl_aggs_init(const struct fl_aggs *a, void *acc)
@@ -318,7 +319,7 @@ fl_aggs_clear(struct fl_aggs *a, void *acc)
 	memset(acc, 0, a->size);
 }
 
-/* ---- arguments of a batch ------------------------------------------------------------------- */
+/* ---- arguments of a batch ----------------------------------------------- */
 
 static int
 prepare_filter(struct fl__filter *f, const struct fl_batch *b, struct fl_badrows *bad,
@@ -421,7 +422,7 @@ fl_aggs_prepare(struct fl_aggs *a, const struct fl_batch *b, struct fl_badrows *
 	return 0;
 }
 
-/* ---- adding, merging -------------------------------------------------------------------------- */
+/* ---- adding, merging ---------------------------------------------------- */
 
 int
 fl_aggs_add(struct fl_aggs *a, void *const *accs, const uint32_t *rows, uint32_t first, uint32_t n,
@@ -452,7 +453,7 @@ fl_aggs_merge(struct fl_aggs *a, void *dst, const void *src, struct fl_err *err)
 	return 0;
 }
 
-/* ---- results ------------------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------ */
 
 static int
 call_results(struct fl_aggs *a, const struct fl__call *call, void *const *accs, uint32_t n,
@@ -523,7 +524,7 @@ fl_aggs_results(struct fl_aggs *a, void *const *accs, uint32_t n, struct fl_colb
 	return 0;
 }
 
-/* ---- saving and loading ---------------------------------------------------------------------------- */
+/* ---- saving and loading ------------------------------------------------- */
 
 void
 fl_aggs_save(const struct fl_aggs *a, const void *acc, struct fl_buf *out)

@@ -18,7 +18,7 @@ struct operand {
 static const char out_of_range[] = "number out of range";
 static const char by_zero[] = "division by zero";
 
-/* ---- one pair of numbers ---------------------------------------------------- */
+/* ---- one pair of numbers ------------------------------------------------ */
 
 static struct fl_dec
 operand_dec(const struct operand *o, uint32_t i)
@@ -50,7 +50,8 @@ exact_power(const struct fl_dec *base, int64_t exponent, struct fl_dec *ret)
 	for (; exponent; exponent >>= 1) {
 		if (exponent & 1 && (fl_dec_mul(ret, &square, ret) < 0 || is_double(ret)))
 			return false;
-		if (exponent > 1 && (fl_dec_mul(&square, &square, &square) < 0 || is_double(&square)))
+		if (exponent > 1 &&
+		    (fl_dec_mul(&square, &square, &square) < 0 || is_double(&square)))
 			return false;
 	}
 	return true;
@@ -144,7 +145,7 @@ compute(enum fl_xarith op, const struct fl_dec *a, const struct fl_dec *b, struc
 	return rc < 0 ? out_of_range : NULL;
 }
 
-/* ---- vectors of numbers -------------------------------------------------------- */
+/* ---- vectors of numbers ------------------------------------------------- */
 
 static void
 not_a_number(struct fl_xeval *ev, uint32_t row, const struct fl_xval *v)
@@ -244,7 +245,8 @@ load(struct fl_xeval *ev, const struct fl_xsel *sel, const struct fl_vec *v, str
 	}
 	fl_buf_clear(room);
 	if (v->kind == FL_TEXT) {
-		ints = (int64_t *)(void *)fl_buf_reserve(room, ev->rows * sizeof(struct fl_dec) + 1);
+		ints = (int64_t *)(void *)fl_buf_reserve(room,
+							 ev->rows * sizeof(struct fl_dec) + 1);
 		if (parse_ints(sel, v, ints, tags)) {
 			*ret = (struct operand){ ints, NULL };
 			return;
@@ -371,7 +373,7 @@ eval_numbers(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel,
 	return rc;
 }
 
-/* ---- times and intervals ------------------------------------------------------- */
+/* ---- times and intervals ------------------------------------------------ */
 
 static bool
 is_clock(const struct fl_xval *v)
@@ -383,7 +385,8 @@ static bool
 as_span(const struct fl_xval *v, struct fl_xspan *ret)
 {
 	*ret = v->span;
-	return v->type == FL_X_SPAN || (v->type == FL_X_TEXT && fl_xspan_parse(v->p, v->n, NULL, ret));
+	return v->type == FL_X_SPAN ||
+	       (v->type == FL_X_TEXT && fl_xspan_parse(v->p, v->n, NULL, ret));
 }
 
 /* timestamp - timestamp: days and what is left of a day. */

@@ -58,7 +58,7 @@ bad_value(struct fl_xcall *c, const char *what, const struct fl_xval *v)
 	return fl_x_bad(c, "%s: %s", what, fl_x_show(v, c->ev->env, shown));
 }
 
-/* ---- to each type ------------------------------------------------------------- */
+/* ---- to each type ------------------------------------------------------- */
 
 static int
 to_integer(struct fl_xcall *c, enum fl_xcast to, struct fl_xval *v)
@@ -111,7 +111,8 @@ to_numeric(struct fl_xcall *c, const struct fl_xcast_arg *a, struct fl_xval *v)
 
 		if (fl_dec_round(&d, a->scale, &d) < 0)
 			return bad_value(c, "number out of range", v);
-		for (int32_t i = a->scale; i < a->precision && i < a->scale + FL_DEC_DIGITS_MAX; i++)
+		for (int32_t i = a->scale; i < a->precision && i < a->scale + FL_DEC_DIGITS_MAX;
+		     i++)
 			m *= 10;
 		limit = fl_dec_make(m, 0);
 		if (fl_dec_compare(&d, &limit) >= 0)
@@ -207,7 +208,8 @@ to_date(struct fl_xcall *c, struct fl_xval *v)
 		return 0;
 	if (!fl_x_moment(c->node, c->ev->env, v, &ms))
 		return bad_value(c, "not a date", v);
-	*v = (struct fl_xval){ .type = FL_X_DATE, .i = fl_floor_div(local_of(c, ms), FL_MS_PER_DAY) };
+	*v = (struct fl_xval){ .type = FL_X_DATE,
+			       .i = fl_floor_div(local_of(c, ms), FL_MS_PER_DAY) };
 	return 0;
 }
 
@@ -264,7 +266,8 @@ trim(struct fl_xval *v)
 		v->p++;
 		v->n--;
 	}
-	while (v->n && (v->p[v->n - 1] == ' ' || (v->p[v->n - 1] >= '\t' && v->p[v->n - 1] <= '\r')))
+	while (v->n &&
+	       (v->p[v->n - 1] == ' ' || (v->p[v->n - 1] >= '\t' && v->p[v->n - 1] <= '\r')))
 		v->n--;
 }
 
@@ -328,7 +331,7 @@ fl_x_eval_cast(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *se
 	return rc;
 }
 
-/* ---- arguments of functions ------------------------------------------------------ */
+/* ---- arguments of functions --------------------------------------------- */
 
 static int
 coerce_integer(struct fl_xcall *c, struct fl_xval *v)

@@ -40,7 +40,7 @@ compare_one(struct fl_xnode *x, struct fl_xeval *ev, int code, const struct fl_v
 	return matches(code, fl_x_compare(x, ev->env, &l, &r));
 }
 
-/* ---- text against a number --------------------------------------------------- */
+/* ---- text against a number ---------------------------------------------- */
 
 /*
  * Up to eight digits in a few operations: the bytes are moved to the end of the
@@ -214,12 +214,12 @@ text_equals(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, 
 	}
 }
 
-/* ---- which loop ---------------------------------------------------------------- */
+/* ---- which loop --------------------------------------------------------- */
 
 static bool
-compare_with_text_const(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, int code,
-			const struct fl_vec *a, const struct fl_vec *b, const struct fl_xval *c,
-			uint8_t *t)
+compare_with_text_const(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel,
+			int code, const struct fl_vec *a, const struct fl_vec *b,
+			const struct fl_xval *c, uint8_t *t)
 {
 	struct fl_xval number;
 
@@ -261,7 +261,8 @@ compare_ints(const struct fl_xsel *sel, int code, const struct fl_vec *a, const 
 }
 
 static void
-compare_time_with(const struct fl_xsel *sel, int code, const struct fl_vec *a, int64_t ms, uint8_t *t)
+compare_time_with(const struct fl_xsel *sel, int code, const struct fl_vec *a, int64_t ms,
+		  uint8_t *t)
 {
 	for (uint32_t k = 0; k < sel->n; k++) {
 		uint32_t i = fl_x_row(sel, k);
@@ -278,7 +279,8 @@ int_texts(const struct fl_vec *a, const struct fl_vec *b, uint32_t i, int *ret_o
 	size_t an, bn;
 	const char *ap = fl_text(a, i, &an), *bp = fl_text(b, i, &bn);
 
-	if (is_other(a, i) || is_other(b, i) || !fl_int_parse(ap, an, &l) || !fl_int_parse(bp, bn, &r))
+	if (is_other(a, i) || is_other(b, i) || !fl_int_parse(ap, an, &l) ||
+	    !fl_int_parse(bp, bn, &r))
 		return false;
 	*ret_order = order_of(l, r);
 	return true;
@@ -350,7 +352,7 @@ fl_x_test_compare(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel 
 	return rc;
 }
 
-/* ---- the others ------------------------------------------------------------------ */
+/* ---- the others --------------------------------------------------------- */
 
 static uint8_t
 and3(uint8_t a, uint8_t b)
@@ -383,7 +385,8 @@ within(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, uint3
 
 	fl_buf_clear(&x->scratch[0]);
 	other = (uint8_t *)fl_buf_reserve(&x->scratch[0], ev->rows + 1);
-	compare_vectors(x, ev, sel, FL_XC_GE, &x->argv[0], x->arg[0], &x->argv[low], x->arg[low], t);
+	compare_vectors(x, ev, sel, FL_XC_GE, &x->argv[0], x->arg[0], &x->argv[low], x->arg[low],
+			t);
 	compare_vectors(x, ev, sel, FL_XC_LE, &x->argv[0], x->arg[0], &x->argv[high], x->arg[high],
 			other);
 	for (uint32_t k = 0; k < sel->n; k++) {
@@ -437,7 +440,7 @@ fl_x_test_distinct(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel
 	return 0;
 }
 
-/* ---- IN ---------------------------------------------------------------------------- */
+/* ---- IN ----------------------------------------------------------------- */
 
 /*
  * The list where it is all constants, numbers and texts: sorted. Times and the
@@ -573,7 +576,7 @@ fl_x_test_in(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel,
 	return 0;
 }
 
-/* ---- NULLIF, GREATEST, LEAST --------------------------------------------------------- */
+/* ---- NULLIF, GREATEST, LEAST -------------------------------------------- */
 
 int
 fl_x_eval_nullif(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel,

@@ -13,7 +13,7 @@ enum {
 	SCRATCH_TRUTH = 3, /* truth values */
 };
 
-/* ---- making and freeing ----------------------------------------------------- */
+/* ---- making and freeing ------------------------------------------------- */
 
 struct fl_xnode *
 fl_x_node(enum fl_xop op, uint32_t place, uint32_t argc)
@@ -64,7 +64,7 @@ fl_x_free(struct fl_xnode *x)
 	free(x);
 }
 
-/* ---- leaves ----------------------------------------------------------------- */
+/* ---- leaves ------------------------------------------------------------- */
 
 static int
 eval_const(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, struct fl_vec *ret)
@@ -178,7 +178,7 @@ eval_held(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, st
 	return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------ */
+/* ---- calls -------------------------------------------------------------- */
 
 /* What a call keeps for each of its arguments. */
 struct call_arg {
@@ -203,6 +203,7 @@ prepare_args(struct fl_xcall *c)
 	x->argv = fl_xcalloc(x->argc + 1, sizeof *x->argv);
 	x->vals = fl_xcalloc(x->argc + 1, sizeof *x->vals);
 	fl_buf_reserve(&x->scratch[SCRATCH_TMP], (x->argc + 1) * sizeof(struct call_arg));
+	fl_buf_reserve(c->text, 1); /* functions may point into it before they write */
 	args = call_args(x);
 	for (uint32_t i = 0; i < x->argc; i++) {
 		const struct fl_xnode *arg = x->arg[i];
@@ -211,7 +212,8 @@ prepare_args(struct fl_xcall *c)
 		args[i].ready = arg->op == FL_XO_CONST && arg->value.type != FL_X_NULL;
 		x->vals[i] = arg->value;
 		if (args[i].ready && args[i].letter != 'a')
-			args[i].ready = fl_x_coerce(c, args[i].letter, &x->vals[i], args[i].text) == 0;
+			args[i].ready = fl_x_coerce(c, args[i].letter, &x->vals[i], args[i].text) ==
+					0;
 	}
 }
 
@@ -282,7 +284,7 @@ eval_call(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, st
 	return rc;
 }
 
-/* ---- conditions ------------------------------------------------------------- */
+/* ---- conditions --------------------------------------------------------- */
 
 static uint8_t *
 truth_buffer(struct fl_xnode *x, uint32_t rows)
@@ -397,7 +399,7 @@ fl_x_eval(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, st
 	return x->eval(x, ev, sel, ret);
 }
 
-/* ---- what a node does --------------------------------------------------------- */
+/* ---- what a node does --------------------------------------------------- */
 
 /* The type of all that a node may give: that of its arguments if it is one. */
 static uint8_t
@@ -550,7 +552,7 @@ fl_x_fold(struct fl_xnode *x, const struct fl_expr_env *env)
 	return folded ? folded : x;
 }
 
-/* ---- sets ------------------------------------------------------------------- */
+/* ---- sets --------------------------------------------------------------- */
 
 struct set {
 	struct fl_xres *res; /* packed: data has the ends */

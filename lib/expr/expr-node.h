@@ -220,7 +220,7 @@ struct fl_expr {
 	struct fl_xres out;    /* dates and intervals as text */
 };
 
-/* ---- expr-value.c: values ---------------------------------------------- */
+/* ---- expr-value.c: values ----------------------------------------------- */
 
 static inline struct fl_xval
 fl_x_null(void)
@@ -289,7 +289,7 @@ const char *fl_x_show(const struct fl_xval *v, const struct fl_expr_env *env,
 bool fl_x_moment(struct fl_xnode *x, const struct fl_expr_env *env, const struct fl_xval *v,
 		 int64_t *ret_ms);
 
-/* The order of CLI.md section 2. Neither is NULL. x: whose timefmt to use. */
+/* The order of fl_value_compare. Neither is NULL. x: whose timefmt to use. */
 int fl_x_compare(struct fl_xnode *x, const struct fl_expr_env *env, const struct fl_xval *a,
 		 const struct fl_xval *b);
 
@@ -309,7 +309,7 @@ void fl_xres_release(struct fl_xres *r);
 void fl_xres_truth(struct fl_xres *r, const uint8_t *t, uint32_t rows, const struct fl_xsel *sel,
 		   struct fl_vec *ret);
 
-/* ---- expr-span.c: intervals -------------------------------------------- */
+/* ---- expr-span.c: intervals --------------------------------------------- */
 
 /*
  * Parse an interval: "1 day 02:03:04", "1 year 2 mons", "1h30m", "-5 minutes".
@@ -327,7 +327,7 @@ bool fl_xspan_add(const struct fl_xspan *a, const struct fl_xspan *b, int sign,
 bool fl_xspan_shift(int64_t ms, const struct fl_xspan *s, int sign, const struct fl_zone *zone,
 		    int64_t *ret);
 
-/* ---- expr-eval.c: nodes ------------------------------------------------ */
+/* ---- expr-eval.c: nodes ------------------------------------------------- */
 
 struct fl_xnode *fl_x_node(enum fl_xop op, uint32_t place, uint32_t argc);
 void fl_x_free(struct fl_xnode *x);
@@ -351,7 +351,7 @@ struct fl_xnode *fl_x_fold(struct fl_xnode *x, const struct fl_expr_env *env);
 /* A set: all elements of all records, one after the other. */
 int fl_x_unnest(struct fl_xnode *x, struct fl_xeval *ev, uint32_t *counts, struct fl_vec *ret);
 
-/* ---- expr-arith.c, expr-compare.c, expr-logic.c, expr-cast.c ----------- */
+/* ---- expr-arith.c, expr-compare.c, expr-logic.c, expr-cast.c ------------ */
 
 enum fl_xarith {
 	FL_XA_ADD, FL_XA_SUB, FL_XA_MUL, FL_XA_DIV, FL_XA_MOD, FL_XA_POW, FL_XA_NEG,
@@ -411,7 +411,7 @@ enum fl_xcast fl_x_cast_find(const char *name); /* "int4", "timestamptz", … */
 /* Turn a value into what a function's argument letter says. */
 int fl_x_coerce(struct fl_xcall *c, char letter, struct fl_xval *v, char buf[FL_X_TEXT_MAX]);
 
-/* ---- func.c: functions ------------------------------------------------- */
+/* ---- func.c: functions -------------------------------------------------- */
 
 const struct fl_xfunc *fl_x_func_find(const char *name);
 const char *fl_x_func_nearest(const char *name, const struct fl__agg_hook *hook);
@@ -434,7 +434,7 @@ typedef int (*fl_xput_fn)(void *ctx, const struct fl_xval *v);
 int fl_x_set_each(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, fl_xput_fn put,
 		  void *ctx);
 
-/* ---- parse.c ----------------------------------------------------------- */
+/* ---- parse.c ------------------------------------------------------------ */
 
 /* The tree of e->text. Columns are not resolved, but for arguments of aggregates. */
 int fl_x_parse(struct fl_expr *e, const struct fl_header *h, const struct fl__agg_hook *hook,

@@ -10,7 +10,7 @@
 
 #define KIND_NONE (FL_KINDS + 9) /* of results: nothing was put yet */
 
-/* ---- values --------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------- */
 
 struct fl_xval
 fl_x_built(const struct fl_xcall *c)
@@ -242,7 +242,7 @@ fl_x_show(const struct fl_xval *v, const struct fl_expr_env *env, char buf[FL_X_
 	return buf;
 }
 
-/* ---- times ---------------------------------------------------------------- */
+/* ---- times -------------------------------------------------------------- */
 
 static bool
 parse_time(struct fl_xnode *x, const struct fl_expr_env *env, const char *p, size_t n,
@@ -294,7 +294,7 @@ fl_x_moment(struct fl_xnode *x, const struct fl_expr_env *env, const struct fl_x
 	}
 }
 
-/* ---- order ---------------------------------------------------------------- */
+/* ---- order -------------------------------------------------------------- */
 
 static int
 sign_of(int64_t a, int64_t b)
@@ -394,7 +394,7 @@ fl_x_compare(struct fl_xnode *x, const struct fl_expr_env *env, const struct fl_
 	return compare_as_text(env, a, b);
 }
 
-/* ---- bad records ------------------------------------------------------------ */
+/* ---- bad records -------------------------------------------------------- */
 
 int
 fl_x_bad(struct fl_xcall *c, const char *fmt, ...)
@@ -414,7 +414,7 @@ fl_x_bad_row(struct fl_xeval *ev, uint32_t row, const char *reason)
 		fl_badrows_add(ev->bad, ev->rows, row, "%s", reason);
 }
 
-/* ---- results ---------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------ */
 
 static size_t
 element_size(uint8_t kind)

@@ -9,7 +9,7 @@
 #include "expr/expr-node.h"
 #include "expr/parse.h"
 
-/* ---- bad records ------------------------------------------------------------ */
+/* ---- bad records -------------------------------------------------------- */
 
 void
 fl_badrows_reset(struct fl_badrows *b)
@@ -51,7 +51,7 @@ fl_badrows_release(struct fl_badrows *b)
 	*b = (struct fl_badrows){ 0 };
 }
 
-/* ---- life ------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 struct fl_expr *
 fl_expr_new(const char *text, const struct fl_expr_env *env)
@@ -75,7 +75,9 @@ fl_expr_free(struct fl_expr *e)
 	free(e);
 }
 
-/* ---- names -------------------------------------------------------------------- */
+#define DOTS_MAX 16 /* words of a column name with dots in it */
+
+/* ---- names -------------------------------------------------------------- */
 
 static bool
 grows_columns(const struct fl_header *h)
@@ -124,7 +126,7 @@ resolve_column(const struct fl_expr *e, struct fl_xnode *x, const struct fl_head
 	struct fl_buf name = { 0 };
 	uint32_t words = 1, n;
 
-	while (words < x->step_count && x->step[words].key)
+	while (words < x->step_count && words < DOTS_MAX && x->step[words].key)
 		words++;
 	for (n = words; n > 0 && x->column == FL_NO_COLUMN; n--) {
 		size_t len = join_steps(x, n, &name);
@@ -229,7 +231,7 @@ fl_expr_unseen(const struct fl_expr *e, size_t i)
 	return NULL;
 }
 
-/* ---- what it is ------------------------------------------------------------------ */
+/* ---- what it is --------------------------------------------------------- */
 
 enum fl_kind
 fl_expr_kind(const struct fl_expr *e)
@@ -332,7 +334,7 @@ fl__expr_signature(const struct fl_expr *e, struct fl_buf *out)
 		sign(e->root, out);
 }
 
-/* ---- evaluation ------------------------------------------------------------------ */
+/* ---- evaluation --------------------------------------------------------- */
 
 /* Dates and intervals leave an expression as text. */
 static int

@@ -73,7 +73,7 @@ fl_x_put_json(const struct fl_xval *v, const struct fl_expr_env *env, struct fl_
 		fl_json_quote(p, n, out);
 }
 
-/* ---- into JSON ----------------------------------------------------------------------- */
+/* ---- into JSON ---------------------------------------------------------- */
 
 static bool
 open_json(const struct fl_xval *v, struct fl_json *ret)
@@ -166,8 +166,9 @@ static int
 f_typeof(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xval *ret)
 {
 	static const char *const names[] = {
-		[FL_JSON_NULL] = "null",     [FL_JSON_BOOL] = "boolean", [FL_JSON_NUMBER] = "number",
-		[FL_JSON_STRING] = "string", [FL_JSON_OBJECT] = "object", [FL_JSON_ARRAY] = "array",
+		[FL_JSON_NULL] = "null",     [FL_JSON_BOOL] = "boolean",
+		[FL_JSON_NUMBER] = "number", [FL_JSON_STRING] = "string",
+		[FL_JSON_OBJECT] = "object", [FL_JSON_ARRAY] = "array",
 	};
 	/* a literal is JSON text; what comes from JSON as a string is one */
 	bool literal = c->node->arg[0]->op == FL_XO_CONST;
@@ -185,7 +186,7 @@ f_typeof(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xv
 	return 0;
 }
 
-/* ---- arrays ------------------------------------------------------------------------------ */
+/* ---- arrays ------------------------------------------------------------- */
 
 static int
 open_array(struct fl_xcall *c, const struct fl_xval *v, struct fl_json *ret)
@@ -331,7 +332,7 @@ f_to_json(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_x
 	return 0;
 }
 
-/* ---- splitting ----------------------------------------------------------------------------- */
+/* ---- splitting ---------------------------------------------------------- */
 
 struct piece {
 	fl_xput_fn put;
@@ -427,7 +428,7 @@ f_split(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xva
 	return 0;
 }
 
-/* ---- sets ------------------------------------------------------------------------------------ */
+/* ---- sets --------------------------------------------------------------- */
 
 enum set { SET_ELEMENTS, SET_TEXTS, SET_KEYS, SET_SPLIT, SET_SPLIT_REGEX };
 

@@ -73,7 +73,8 @@ f_round(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xva
 	int rc;
 
 	places = places > 400 ? 400 : places < -400 ? -400 : places;
-	rc = c->node->func->code ? fl_dec_trunc(&d, (int)places, &d) : fl_dec_round(&d, (int)places, &d);
+	rc = c->node->func->code ? fl_dec_trunc(&d, (int)places, &d)
+				 : fl_dec_round(&d, (int)places, &d);
 	if (rc < 0)
 		return bad_range(c);
 	*ret = fl_x_dec(&d);
@@ -130,7 +131,7 @@ f_gcd(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xval 
 	return 0;
 }
 
-/* ---- functions of one double -------------------------------------------------- */
+/* ---- functions of one double -------------------------------------------- */
 
 enum real {
 	REAL_SQRT, REAL_CBRT, REAL_EXP, REAL_LN, REAL_LOG10, REAL_LOG2, REAL_DEGREES, REAL_RADIANS,

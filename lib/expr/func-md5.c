@@ -19,7 +19,10 @@ block(uint32_t state[4], const unsigned char *p)
 
 	for (unsigned i = 0; i < 64; i++) {
 		unsigned round = i / 16;
-		unsigned at = round == 0 ? i : round == 1 ? 5 * i + 1 : round == 2 ? 3 * i + 5 : 7 * i;
+		unsigned at = round == 0   ? i
+			      : round == 1 ? 5 * i + 1
+			      : round == 2 ? 3 * i + 5
+					   : 7 * i;
 		const unsigned char *w = p + 4 * (at % 16);
 		uint32_t word = (uint32_t)w[0] | (uint32_t)w[1] << 8 | (uint32_t)w[2] << 16 |
 				(uint32_t)w[3] << 24;

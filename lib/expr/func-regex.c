@@ -47,7 +47,7 @@ free_regex(void *p)
 	free(r);
 }
 
-/* ---- patterns ------------------------------------------------------------------- */
+/* ---- patterns ----------------------------------------------------------- */
 
 /* PostgreSQL's word boundaries and ends, in PCRE's words. */
 static void
@@ -217,11 +217,12 @@ get_regex(struct fl_xcall *c, const struct fl_xval *pattern, uint32_t options)
 	return compile(c, r, pattern) < 0 ? NULL : r;
 }
 
-/* ---- matching ----------------------------------------------------------------------- */
+/* ---- matching ----------------------------------------------------------- */
 
 /* 1: matched, 0: not, -1: a limit. */
 static int
-match_at(struct fl_xcall *c, struct regex *r, const struct fl_xval *s, size_t from, uint32_t options)
+match_at(struct fl_xcall *c, struct regex *r, const struct fl_xval *s, size_t from,
+	 uint32_t options)
 {
 	const PCRE2_SIZE *o;
 	int rc = pcre2_match(r->code, (PCRE2_SPTR)s->p, s->n, from, options, r->match, r->limits);
@@ -285,7 +286,7 @@ walk_next(struct fl_xcall *c, struct walk *w)
 	return 1;
 }
 
-/* ---- functions ------------------------------------------------------------------------ */
+/* ---- functions ---------------------------------------------------------- */
 
 static const struct fl_xval *
 optional(const struct fl_xval *arg, uint32_t n, uint32_t i)
@@ -325,7 +326,8 @@ f_similar(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_x
 		return fl_x_bad(c, "the escape of SIMILAR TO must be one character");
 	if (n > 2)
 		escape = arg[2].n ? (unsigned char)*arg[2].p : -1;
-	if (!r->code || r->source.len != arg[1].n || memcmp(r->source.data, arg[1].p, arg[1].n) != 0) {
+	if (!r->code || r->source.len != arg[1].n ||
+	    memcmp(r->source.data, arg[1].p, arg[1].n) != 0) {
 		fl_buf_clear(&r->source);
 		fl_buf_reserve(&r->source, 1);
 		fl_buf_put(&r->source, arg[1].p, arg[1].n);
@@ -528,12 +530,14 @@ const struct fl_xfunc fl_x_regex_funcs[] = {
 	{ "similar to", "tt|t", B, CHECK, 0, f_similar, "text, pattern" },
 	{ "regexp_like", "tt|t", B, CHECK, 0, f_like, "text, pattern [, flags]" },
 	{ "regexp", "tt|t", B, CHECK, 0, f_like, "text, pattern [, flags]" },
-	{ "regexp_count", "tt|it", FL_X_INT, CHECK, 0, f_count, "text, pattern [, start [, flags]]" },
+	{ "regexp_count", "tt|it", FL_X_INT, CHECK, 0, f_count,
+	  "text, pattern [, start [, flags]]" },
 	{ "regexp_substr", "tt|iiti", T, CHECK, 0, f_substr,
 	  "text, pattern [, start [, number [, flags [, group]]]]" },
 	{ "substring_regex", "tt", T, CHECK, 0, f_substring, "text, pattern" },
 	{ "regexp_extract", "tt|i", T, CHECK, 0, f_extract, "text, pattern [, group]" },
 	{ "regexp_match", "tt|t", T, CHECK, 0, f_match, "text, pattern [, flags]" },
-	{ "regexp_replace", "ttt|t", T, CHECK, 0, f_replace, "text, pattern, replacement [, flags]" },
+	{ "regexp_replace", "ttt|t", T, CHECK, 0, f_replace,
+	  "text, pattern, replacement [, flags]" },
 	{ 0 },
 };

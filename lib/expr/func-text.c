@@ -12,7 +12,7 @@
 
 #define RESULT_MAX FL_MIB(16) /* of what can grow without bound: repeat, lpad */
 
-/* ---- characters ---------------------------------------------------------------- */
+/* ---- characters --------------------------------------------------------- */
 
 static bool
 is_continuation(char c)
@@ -65,7 +65,8 @@ fl_x_char_decode(const char *p, size_t len)
 	case 3:
 		return (u[0] & 0xfu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
 	case 4:
-		return (u[0] & 7u) << 18 | (u[1] & 0x3fu) << 12 | (u[2] & 0x3fu) << 6 | (u[3] & 0x3fu);
+		return (u[0] & 7u) << 18 | (u[1] & 0x3fu) << 12 | (u[2] & 0x3fu) << 6 |
+		       (u[3] & 0x3fu);
 	default:
 		return u[0] < 0x80 ? u[0] : 0xdc00u + u[0];
 	}
@@ -100,7 +101,7 @@ fl_x_char_encode(uint32_t c, char out[4])
 	return 4;
 }
 
-/* ---- case ------------------------------------------------------------------------ */
+/* ---- case --------------------------------------------------------------- */
 
 /* Letter case beyond ASCII, looked up in a locale opened when it is first needed. */
 struct casing {
@@ -134,7 +135,8 @@ other_case(struct fl_xnode *x, uint32_t c, bool upper)
 	}
 	if (!k->locale || (c >= 0xd800 && c < 0xe000))
 		return c;
-	return (uint32_t)(upper ? towupper_l((wint_t)c, k->locale) : towlower_l((wint_t)c, k->locale));
+	return (uint32_t)(upper ? towupper_l((wint_t)c, k->locale)
+				: towlower_l((wint_t)c, k->locale));
 }
 
 enum letter_case { CASE_LOWER, CASE_UPPER, CASE_INITIAL };
@@ -159,8 +161,9 @@ put_case(struct fl_xnode *x, const char *p, size_t n, enum letter_case how, stru
 			continue;
 		}
 		len = fl_x_char_len(p + i, n - i);
-		fl_buf_put(out, enc,
-			   fl_x_char_encode(other_case(x, fl_x_char_decode(p + i, len), upper), enc));
+		fl_buf_put(
+			out, enc,
+			fl_x_char_encode(other_case(x, fl_x_char_decode(p + i, len), upper), enc));
 		in_word = true;
 		i += len;
 	}
@@ -175,7 +178,7 @@ f_case(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xval
 	return 0;
 }
 
-/* ---- lengths and positions ---------------------------------------------------------- */
+/* ---- lengths and positions ---------------------------------------------- */
 
 /* code: bits a unit; 0: characters */
 static int
@@ -223,7 +226,7 @@ f_has(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xval 
 	return 0;
 }
 
-/* ---- parts -------------------------------------------------------------------------- */
+/* ---- parts -------------------------------------------------------------- */
 
 /* Characters from..from+count-1, counted from 1; from may be 0 or less. */
 static int
@@ -372,7 +375,7 @@ f_split_index(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct 
 	return 0;
 }
 
-/* ---- made from others ------------------------------------------------------------------ */
+/* ---- made from others --------------------------------------------------- */
 
 static void
 put_value(struct fl_xcall *c, const struct fl_xval *v)
@@ -614,7 +617,7 @@ f_md5(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xval 
 	return 0;
 }
 
-/* ---- LIKE ---------------------------------------------------------------------------------- */
+/* ---- LIKE --------------------------------------------------------------- */
 
 /*
  * Two pointers: at a mismatch go back to behind the last % and let it take one

@@ -63,7 +63,7 @@ to_local(const struct fl_xcall *c, int64_t ms)
 	return fl_zone_utc_to_local(zone_of(c), ms);
 }
 
-/* ---- fields ------------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------- */
 
 /* Monday of the week in which the year's first Thursday lies. */
 static int64_t
@@ -231,7 +231,7 @@ f_dayofweek(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl
 	return rc;
 }
 
-/* ---- cutting off ----------------------------------------------------------------------- */
+/* ---- cutting off -------------------------------------------------------- */
 
 /* A zone by name, kept in the node while the name stays the same. */
 struct zone_cache {
@@ -289,10 +289,12 @@ era_start(enum field f, int64_t year)
 static bool
 truncate_local(enum field f, int64_t *local)
 {
-	static const int64_t units[] = { [FIELD_US] = 1, [FIELD_MS] = 1,
+	static const int64_t units[] = { [FIELD_US] = 1,
+					 [FIELD_MS] = 1,
 					 [FIELD_SECOND] = FL_MS_PER_SECOND,
 					 [FIELD_MINUTE] = FL_MS_PER_MINUTE,
-					 [FIELD_HOUR] = FL_MS_PER_HOUR, [FIELD_DAY] = FL_MS_PER_DAY };
+					 [FIELD_HOUR] = FL_MS_PER_HOUR,
+					 [FIELD_DAY] = FL_MS_PER_DAY };
 	int64_t days = fl_floor_div(*local, FL_MS_PER_DAY);
 	struct fl_civil t;
 
@@ -378,7 +380,7 @@ f_timezone(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_
 	return 0;
 }
 
-/* ---- making times ------------------------------------------------------------------------ */
+/* ---- making times ------------------------------------------------------- */
 
 static int
 f_now(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xval *ret)
@@ -396,7 +398,8 @@ f_now(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xval 
 }
 
 static int
-from_epoch(struct fl_xcall *c, const struct fl_xval *number, int64_t per_second, struct fl_xval *ret)
+from_epoch(struct fl_xcall *c, const struct fl_xval *number, int64_t per_second,
+	   struct fl_xval *ret)
 {
 	struct fl_dec d = fl_x_to_dec(number), unit = fl_dec_from_int(1000 / per_second), whole;
 	char shown[FL_X_SHOW_MAX];
@@ -441,7 +444,8 @@ f_to_timestamp(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct
 		local = to_local(c, when.i);
 	}
 	if (c->node->func->code)
-		*ret = (struct fl_xval){ .type = FL_X_DATE, .i = fl_floor_div(local, FL_MS_PER_DAY) };
+		*ret = (struct fl_xval){ .type = FL_X_DATE,
+					 .i = fl_floor_div(local, FL_MS_PER_DAY) };
 	return 0;
 }
 
@@ -491,11 +495,12 @@ f_make(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xval
 		return fl_x_bad(c, "no such date or time");
 	*ret = fl_x_time(fl_zone_local_to_utc(zone_of(c), local));
 	if (c->node->func->code)
-		*ret = (struct fl_xval){ .type = FL_X_DATE, .i = fl_floor_div(local, FL_MS_PER_DAY) };
+		*ret = (struct fl_xval){ .type = FL_X_DATE,
+					 .i = fl_floor_div(local, FL_MS_PER_DAY) };
 	return 0;
 }
 
-/* ---- to text ------------------------------------------------------------------------------ */
+/* ---- to text ------------------------------------------------------------ */
 
 /* The formats of numbers ('999.99') are made of digits and signs. */
 static bool
@@ -568,7 +573,8 @@ const struct fl_xfunc fl_x_time_funcs[] = {
 	{ "epoch_ms", "s", I, 0, 0, f_epoch, "time" },
 	{ "unix_timestamp", "|s", I, 0, 1, f_epoch, "[time]" },
 	{ "make_date", "iii", FL_X_DATE, 0, 1, f_make, "year, month, day" },
-	{ "make_timestamp", "iiiiin", TIME, 0, 0, f_make, "year, month, day, hour, minute, second" },
+	{ "make_timestamp", "iiiiin", TIME, 0, 0, f_make,
+	  "year, month, day, hour, minute, second" },
 	{ "to_char", "at", T, FL_XF_CHECK, 0, f_format, "time, format" },
 	{ "date_format", "a|t", T, 0, 1, f_format, "time, format" },
 	{ "from_unixtime", "n|t", T, 0, 0, f_from_unixtime, "seconds [, format]" },

@@ -35,7 +35,7 @@ hour12(const struct moment *m)
 	return m->t.hour % 12 ? m->t.hour % 12 : 12;
 }
 
-/* ---- to_char ---------------------------------------------------------------------------- */
+/* ---- to_char ------------------------------------------------------------ */
 
 enum pattern {
 	P_YYYY, P_YYY, P_YY, P_Y, P_IYYY, P_IW, P_MM, P_MON, P_MONTH, P_DD, P_DDD, P_D, P_ID, P_DAY,
@@ -273,7 +273,8 @@ fl_x_put_char(struct fl_xcall *c, int64_t ms, const struct fl_xval *f)
 			i += 2;
 			continue;
 		}
-		if (f->n - i >= 2 && strncasecmp(f->p + i, "TM", 2) == 0) { /* there is one language */
+		if (f->n - i >= 2 &&
+		    strncasecmp(f->p + i, "TM", 2) == 0) { /* there is one language */
 			fill = false;
 			i += 2;
 			continue;
@@ -293,7 +294,7 @@ fl_x_put_char(struct fl_xcall *c, int64_t ms, const struct fl_xval *f)
 	}
 }
 
-/* ---- Java's patterns ---------------------------------------------------------------------- */
+/* ---- Java's patterns ---------------------------------------------------- */
 
 static void
 put_java_zone(struct fl_buf *out, const struct moment *m, char letter, size_t n)
@@ -410,7 +411,7 @@ fl_x_put_java(struct fl_xcall *c, int64_t ms, const struct fl_xval *f)
 	}
 }
 
-/* ---- to_timestamp --------------------------------------------------------------------------- */
+/* ---- to_timestamp ------------------------------------------------------- */
 
 struct reader {
 	const char *p;

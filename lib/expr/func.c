@@ -122,6 +122,7 @@ fl_x_func_check(struct fl_xnode *x, const struct fl_expr_env *env, char reason[F
 
 	if (!(x->func->flags & FL_XF_CHECK) || x->argc > FL_ARRAY_LEN(args))
 		return 0;
+	fl_buf_reserve(&text, 1);
 	for (uint32_t i = 0; rc == 0 && i < x->argc; i++) {
 		char letter = fl_x_func_letter(x->func, i);
 

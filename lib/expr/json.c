@@ -142,7 +142,7 @@ fl_json_next(struct fl_json_iter *it, struct fl_json *key, struct fl_json *value
 	return true;
 }
 
-/* ---- strings ---------------------------------------------------------------- */
+/* ---- strings ------------------------------------------------------------ */
 
 static int
 hex4(const char *p, const char *end)
@@ -301,7 +301,7 @@ fl_json_quote(const char *p, size_t n, struct fl_buf *out)
 	fl_buf_putc(out, '"');
 }
 
-/* ---- members ---------------------------------------------------------------- */
+/* ---- members ------------------------------------------------------------ */
 
 bool
 fl_json_get(const struct fl_json *v, const char *key, size_t len, struct fl_json *ret)
@@ -356,7 +356,7 @@ fl_json_at(const struct fl_json *v, int64_t index, struct fl_json *ret)
 	return false;
 }
 
-/* ---- validation ------------------------------------------------------------- */
+/* ---- validation --------------------------------------------------------- */
 
 static const char *
 valid_string(const char *p, const char *end)

@@ -5,10 +5,10 @@
 
 /*
  * libpg_query recurses over what it has parsed, without a limit of its own: a
- * chain of 100,000 operators ends it with a full stack. Operators and words
+ * chain of 100,000 operators ends it with a full stack. Signs and words
  * count; literals and commas, of which long IN lists are made, do not.
  */
-#define WEIGHT_MAX 4000
+#define WEIGHT_MAX 8000
 #define NESTING_MAX 1000
 #define TEXT_MAX FL_MIB(4)
 #define WORD_MAX 24 /* no word of the syntax is longer */
@@ -89,7 +89,7 @@ is_one_of(const char *word, const char *const *list)
 	return false;
 }
 
-/* ---- output -------------------------------------------------------------- */
+/* ---- output ------------------------------------------------------------- */
 
 static void
 mark(struct quoter *z, const char *at)
@@ -139,7 +139,7 @@ copy_word_if(struct quoter *z, const char *word)
 	return true;
 }
 
-/* ---- literals, comments ---------------------------------------------------- */
+/* ---- literals, comments ------------------------------------------------- */
 
 /* Behind a quoted thing that opens at p; both quotes doubled stand for one. */
 static const char *
@@ -267,7 +267,7 @@ number(struct quoter *z)
 	z->operand = false;
 }
 
-/* ---- references ------------------------------------------------------------ */
+/* ---- references --------------------------------------------------------- */
 
 static void
 add_step(struct fl_buf *steps, const char *p, size_t n, char quote)
@@ -376,6 +376,7 @@ reference(struct quoter *z)
 		e = path_steps(&steps, e, z->end);
 	r.steps = (struct fl_xstep *)(void *)steps.data;
 	r.step_count = (uint32_t)(steps.len / sizeof *r.steps);
+	z->weight += r.step_count;
 	p = e ? skip_space(e, z->end) : NULL;
 	if (r.step_count == 0 || !r.steps[0].key || (p < z->end && *p == '(')) {
 		free_steps(r.steps, r.step_count);
@@ -390,7 +391,7 @@ reference(struct quoter *z)
 	return true;
 }
 
-/* ---- words ----------------------------------------------------------------- */
+/* ---- words -------------------------------------------------------------- */
 
 /* Behind ::, CAST(.. AS: a type, which may be of several words. */
 static void
@@ -447,9 +448,14 @@ interval_units(struct quoter *z)
 static void
 operator_word(struct quoter *z, const char *word)
 {
-	static const char *const ends[] = { "not", "end", "asc", "desc", "isnull", "notnull", NULL };
+	static const char *const ends[] = {
+		"not", "end", "asc", "desc", "isnull", "notnull", NULL
+	};
 	static const char *const pairs[][2] = {
-		{ "similar", "to" }, { "order", "by" }, { "partition", "by" }, { "within", "group" },
+		{ "similar", "to" },
+		{ "order", "by" },
+		{ "partition", "by" },
+		{ "within", "group" },
 	};
 	const char *p;
 
@@ -575,7 +581,7 @@ word(struct quoter *z)
 	note_word(z, w);
 }
 
-/* ---- the loop -------------------------------------------------------------- */
+/* ---- the loop ----------------------------------------------------------- */
 
 /* A dot that is no number and belongs to no name before it. */
 static void
@@ -603,7 +609,7 @@ operator(struct quoter *z)
 
 	while (e < z->end && *e && strchr(chars, *e) && !at_comment(e, z->end))
 		e++;
-	z->weight++;
+	z->weight += (uint32_t)(e - z->p) + 1; /* one run of signs may be many operators */
 	if (e == z->p) {
 		copy(z, z->p + 1); /* a byte that PostgreSQL will complain of */
 		return;
@@ -653,7 +659,8 @@ token(struct quoter *z)
 	if (is_space(c)) {
 		copy(z, skip_space(z->p, z->end));
 	} else if (at_comment(z->p, z->end)) {
-		copy(z, comment_end(z->p, z->end));
+		z->p = comment_end(z->p, z->end); /* PostgreSQL's takes n * n steps for some */
+		fl_buf_putc(&z->q->out, ' ');
 	} else if ((e = string_end(z->p, z->end)) > z->p) {
 		bool interval = z->interval;
 
@@ -662,7 +669,8 @@ token(struct quoter *z)
 		note_other(z);
 		if (interval)
 			interval_units(z);
-	} else if (is_digit(c) || (c == '.' && z->operand && z->end - z->p >= 2 && is_digit(z->p[1]))) {
+	} else if (is_digit(c) ||
+		   (c == '.' && z->operand && z->end - z->p >= 2 && is_digit(z->p[1]))) {
 		number(z);
 		z->minus = false;
 		note_other(z);

@@ -27,7 +27,7 @@ struct parser {
 
 static struct fl_xnode *parse_node(struct parser *s, json_t *wrapper);
 
-/* ---- messages -------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------- */
 
 int
 fl_x_fail(struct fl_err *err, const char *text, uint32_t place, const char *fmt, ...)
@@ -90,8 +90,9 @@ syntax_error(struct parser *s, const PgQueryError *error)
 	n = token_at(s->e->text, place, &near);
 	if (strstr(error->message, "at end of input") || (at && n == 0))
 		return fl_fail(s->err, FL_EUSAGE, "%s at the end of: %s",
-			       strncmp(error->message, "syntax error", 12) == 0 ? "syntax error"
-									       : "unterminated text",
+			       strncmp(error->message, "syntax error", 12) == 0
+				       ? "syntax error"
+				       : "unterminated text",
 			       s->e->text);
 	if (at)
 		return fl_x_fail(s->err, s->e->text, place, "%.*s at \"%.*s\"",
@@ -99,7 +100,7 @@ syntax_error(struct parser *s, const PgQueryError *error)
 	return fl_x_fail(s->err, s->e->text, place, "%s", error->message);
 }
 
-/* ---- small helpers over the JSON ------------------------------------------- */
+/* ---- small helpers over the JSON ---------------------------------------- */
 
 static const char *
 text_of(json_t *node, const char *key)
@@ -188,7 +189,7 @@ negated(struct parser *s, struct fl_xnode *x)
 	return finish(s, not);
 }
 
-/* ---- constants, columns ------------------------------------------------------ */
+/* ---- constants, columns ------------------------------------------------- */
 
 static struct fl_xnode *
 parse_const(struct parser *s, json_t *node)
@@ -241,7 +242,7 @@ parse_column(struct parser *s, json_t *node)
 	return x;
 }
 
-/* ---- calls ------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------- */
 
 static int
 check_count(struct parser *s, const struct fl_xfunc *f, uint32_t n, uint32_t place)
@@ -265,8 +266,9 @@ make_call(struct parser *s, struct fl_xnode *x, const char *name)
 
 	if (!f) {
 		nearest = fl_x_func_nearest(name, s->hook);
-		fl_x_fail(s->err, s->e->text, x->place, nearest ? "unknown function %s (did you mean %s?)"
-								: "unknown function %s",
+		fl_x_fail(s->err, s->e->text, x->place,
+			  nearest ? "unknown function %s (did you mean %s?)"
+				  : "unknown function %s",
 			  name, nearest);
 		return drop(x);
 	}
@@ -499,7 +501,7 @@ parse_call(struct parser *s, json_t *node)
 	return make_call(s, x, real_name(name, x));
 }
 
-/* ---- operators ----------------------------------------------------------------- */
+/* ---- operators ---------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -528,7 +530,9 @@ find_code(const char *name, bool comparison)
 static struct fl_xnode *
 parse_unary(struct parser *s, struct fl_xnode *x, const char *name)
 {
-	static const char *const calls[][2] = { { "@", "abs" }, { "|/", "sqrt" }, { "||/", "cbrt" } };
+	static const char *const calls[][2] = { { "@", "abs" },
+						{ "|/", "sqrt" },
+						{ "||/", "cbrt" } };
 
 	x->op = FL_XO_ARITH;
 	x->code = strcmp(name, "~") == 0 ? FL_XA_NOT : FL_XA_NEG;
@@ -730,7 +734,7 @@ parse_is(struct parser *s, json_t *node)
 	return finish(s, x);
 }
 
-/* ---- CASE and the like ----------------------------------------------------------- */
+/* ---- CASE and the like -------------------------------------------------- */
 
 /* CASE x WHEN v: the condition is x = v, where x is evaluated once, by the CASE. */
 static struct fl_xnode *
@@ -792,7 +796,7 @@ parse_list(struct parser *s, json_t *node, enum fl_xop op, const char *key)
 	return op == FL_XO_CALL ? make_call(s, x, "array") : finish(s, x);
 }
 
-/* ---- casts --------------------------------------------------------------------- */
+/* ---- casts -------------------------------------------------------------- */
 
 static int32_t
 modifier(json_t *mods, size_t i)
@@ -867,7 +871,7 @@ parse_cast(struct parser *s, json_t *node)
 	return check_literal(s, finish(s, x), node, name, place);
 }
 
-/* ---- the rest ------------------------------------------------------------------ */
+/* ---- the rest ----------------------------------------------------------- */
 
 static struct fl_xnode *
 parse_clock(struct parser *s, json_t *node)
@@ -905,7 +909,8 @@ parse_indirection(struct parser *s, json_t *node)
 		else if (!at || flag_of(at, "is_slice") ||
 			 parse_arg(s, call, json_object_get(at, "uidx")) < 0)
 			return s->err->code ? drop(call)
-					    : (drop(call), FAIL(s, 0, "this subscript is not supported"));
+					    : (drop(call),
+					       FAIL(s, 0, "this subscript is not supported"));
 		x = make_call(s, call, array ? "array_get" : "->");
 	}
 	return x;

@@ -668,9 +668,9 @@ good_rows(struct fl_input *in, uint32_t rows)
 }
 
 /*
- * Times and watermarks for the batch in hand. The records without a time are
- * told in one message or skipped; what is left is assigned once more, so that
- * a skipped record moves no watermark.
+ * Times and watermarks for the batch in hand. With --on-error fail the records
+ * before one without a time still count: they are given first, the error then. With
+ * skip, what is left is assigned once more: a skipped record moves no watermark.
  */
 static int
 assign(struct fl_input *in, struct fl_batch *b, struct fl_err *err)
@@ -683,15 +683,17 @@ assign(struct fl_input *in, struct fl_batch *b, struct fl_err *err)
 	rc = fl_assigner_assign(&in->assign, b, &in->bad, err);
 	if (rc < 0 || in->bad.count == 0)
 		return rc;
-	rc = fl_run_bad(in->run, b, &in->bad, NULL, err);
-	if (rc < 0)
-		return rc;
+	rc = fl_run_bad(in->run, b, &in->bad, NULL, &in->failure);
 	b->time = NULL;
 	b->wm_mode = FL_WM_CONST;
-	n = good_rows(in, b->rows);
-	fl_batch_select(b, (uint32_t *)(void *)in->index.data, n, &in->pool, &rest);
+	if (rc < 0) {
+		b->rows = in->bad.first;
+	} else {
+		n = good_rows(in, b->rows);
+		fl_batch_select(b, (uint32_t *)(void *)in->index.data, n, &in->pool, &rest);
+		*b = rest;
+	}
 	fl_badrows_reset(&in->bad);
-	*b = rest;
 	if (b->rows == 0)
 		return 0;
 	rc = fl_assigner_assign(&in->assign, b, &in->bad, err);
@@ -815,6 +817,10 @@ next_text(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
 		}
 		if (in->wm_pending && text_watermark(in, ev))
 			return 0;
+		if (in->failure.code) {
+			*err = in->failure;
+			return err->code;
+		}
 		if (in->bad_pending && text_bad(in, err) < 0)
 			return err->code;
 		if (in->fd < 0)

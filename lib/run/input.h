@@ -89,6 +89,7 @@ struct fl_input {
 	int64_t last_record_ms;   /* --idle-timeout: the clock when a record came */
 	bool idle;
 	struct fl_badrows bad;
+	struct fl_err failure;    /* told when the records before it have been given */
 	struct fl_buf pool, index;
 };
 

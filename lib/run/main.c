@@ -119,8 +119,7 @@ run_stream(struct fl_run *run, char **files, int file_count, struct fl_err *err)
 	if (rc < 0)
 		return rc;
 	if (!run->opened) /* an empty input: there is nothing to write either */
-		rc = fl_output_open(&run->out, &run->opt, run->in[0].header.format,
-				    run->prefer_text, run->zone, err);
+		rc = fl__run_open_output(run, err);
 	end.records = run->out.records;
 	if (rc == 0)
 		rc = fl_output_end(&run->out, &run->out_header, &end, err);

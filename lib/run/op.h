@@ -129,7 +129,9 @@ void fl_run_prefer_text(struct fl_run *run);
 /*
  * Apply --on-error to the records of b that are bad: with "fail", an error that
  * names the first; with "skip" they are counted, go to --reject, and 0 is
- * returned. The caller leaves them out. what: what was being done, e.g. the
+ * returned. The caller leaves them out. on_batch calls it before it does anything
+ * else: after the error it is called once more, with the records before the first
+ * bad one, so that what they give does not depend on how the input was cut. what: what was being done, e.g. the
  * expression.
  */
 int fl_run_bad(struct fl_run *run, const struct fl_batch *b, const struct fl_badrows *bad,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options that every tool takes (CLI.md section 1). Private to lib/run. */
+/* The options that every tool takes (flue(7), COMMON OPTIONS). Private to lib/run. */
 #ifndef FL_RUN_OPTIONS_H
 #define FL_RUN_OPTIONS_H
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* F_SETPIPE_SZ */
+#define _GNU_SOURCE /* F_SETPIPE_SZ, mkostemp */
 #include "run/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,6 +29,9 @@ fl_output_init(struct fl_output *o)
 void
 fl_output_release(struct fl_output *o)
 {
+	if (o->beside)
+		(void)unlink(o->beside); /* it did not get finished */
+	free(o->beside);
 	fl_writer_free(o->writer);
 	fl_frame_writer_release(&o->frame);
 	fl_buf_release(&o->text);
@@ -57,17 +61,56 @@ fl_output_format(const struct fl_options *opt, const char *input_format, bool pr
 	return input_format && fl_writer_type(input_format) ? input_format : "csv";
 }
 
+/* A new file in the directory of the one that it will replace. */
 static int
-open_file(struct fl_output *o, const struct fl_options *opt, bool *ret_grows, struct fl_err *err)
+open_beside(struct fl_output *o, const struct fl_options *opt, struct fl_err *err)
+{
+	struct fl_buf path = { 0 };
+
+	fl_buf_printf(&path, "%s.XXXXXX", opt->output);
+	fl_buf_putc(&path, '\0');
+	o->beside = path.data;
+	o->fd = mkostemp(o->beside, O_CLOEXEC);
+	if (o->fd >= 0)
+		return 0;
+	free(o->beside);
+	o->beside = NULL;
+	return fl_fail_errno(err, FL_ECREATE, errno, "cannot create a file beside %s", opt->output);
+}
+
+static int
+open_file(struct fl_output *o, const struct fl_options *opt, bool replaces_input, bool *ret_grows,
+	  struct fl_err *err)
 {
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (opt->append ? O_APPEND : O_TRUNC);
 	struct stat st;
 
 	o->name = opt->output;
+	if (replaces_input && opt->append)
+		return fl_fail(err, FL_EUSAGE, "--append: %s is the input too", opt->output);
+	if (replaces_input)
+		return open_beside(o, opt, err);
 	o->fd = open(opt->output, flags, 0666);
 	if (o->fd < 0)
 		return fl_fail_errno(err, FL_ECREATE, errno, "cannot create %s", opt->output);
 	*ret_grows = opt->append && fstat(o->fd, &st) == 0 && st.st_size > 0;
+	return 0;
+}
+
+/* The finished file takes the place, and the permissions, of the old one. */
+static int
+rename_beside(struct fl_output *o, struct fl_err *err)
+{
+	struct stat st;
+
+	if (!o->beside)
+		return 0;
+	if (stat(o->name, &st) == 0)
+		(void)chmod(o->beside, st.st_mode & 07777);
+	if (rename(o->beside, o->name) < 0)
+		return fl_fail_errno(err, FL_EIO, errno, "cannot replace %s", o->name);
+	free(o->beside);
+	o->beside = NULL;
 	return 0;
 }
 
@@ -81,12 +124,13 @@ terminal_width(void)
 
 int
 fl_output_open(struct fl_output *o, const struct fl_options *opt, const char *input_format,
-	       bool prefer_text, const struct fl_zone *zone, struct fl_err *err)
+	       bool prefer_text, bool replaces_input, const struct fl_zone *zone,
+	       struct fl_err *err)
 {
 	const char *format = fl_output_format(opt, input_format, prefer_text);
 	bool grows = false, tty;
 	struct fl_writer_options w;
-	int rc = opt->output ? open_file(o, opt, &grows, err) : 0;
+	int rc = opt->output ? open_file(o, opt, replaces_input, &grows, err) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -234,7 +278,7 @@ fl_output_end(struct fl_output *o, const struct fl_header *h, const struct fl_en
 		rc = fl_output_flush(o, err);
 	if (rc == 0 && close(o->fd) < 0 && errno != EINTR)
 		rc = fl_fail_errno(err, FL_EIO, errno, "cannot write %s", o->name);
-	return rc;
+	return rc < 0 ? rc : rename_beside(o, err);
 }
 
 void

@@ -17,6 +17,7 @@
 struct fl_output {
 	int fd;
 	const char *name;         /* for messages */
+	char *beside;             /* -o is an input too: written here, renamed at the end */
 	bool opened;
 	bool frames;              /* else text */
 	struct fl_writer *writer; /* text */
@@ -38,9 +39,13 @@ void fl_output_release(struct fl_output *o);
 const char *fl_output_format(const struct fl_options *opt, const char *input_format,
 			     bool prefer_text);
 
-/* Open it, and decide on frames or text. zone: for times out, or NULL. */
+/*
+ * Open it, and decide on frames or text. replaces_input: -o names a file that is being
+ * read; it stays as it is until the end. zone: for times out, or NULL.
+ */
 int fl_output_open(struct fl_output *o, const struct fl_options *opt, const char *input_format,
-		   bool prefer_text, const struct fl_zone *zone, struct fl_err *err);
+		   bool prefer_text, bool replaces_input, const struct fl_zone *zone,
+		   struct fl_err *err);
 
 int fl_output_header(struct fl_output *o, const struct fl_header *h, struct fl_err *err);
 int fl_output_batch(struct fl_output *o, const struct fl_header *h, const struct fl_batch *b,

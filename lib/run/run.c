@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/io.h"
 #include "time/timestamp.h"
@@ -209,6 +210,7 @@ fl_run_bad(struct fl_run *run, const struct fl_batch *b, const struct fl_badrows
 	what = what ? what : "";
 	if (bad->count == 0)
 		return 0;
+	run->good_rows = bad->first;
 	if (run->opt.on_error == 0 && line)
 		return fl_fail(err, FL_EDATA, "%s:%llu: %s%s%s", file, (unsigned long long)line, what,
 			       colon, bad->reason);
@@ -269,6 +271,35 @@ add_lineage(struct fl_run *run)
 	h->lineage_count = n + 1;
 }
 
+/* Whether -o names a file that is read: it must not be emptied before that. */
+static bool
+replaces_input(const struct fl_run *run)
+{
+	struct stat out, in;
+
+	if (!run->opt.output || stat(run->opt.output, &out) < 0 || !S_ISREG(out.st_mode))
+		return false;
+	for (uint32_t i = 0; i < run->input_count; i++) {
+		const struct fl_input *input = &run->in[i];
+
+		if (input->fd >= 0 && fstat(input->fd, &in) == 0 && in.st_dev == out.st_dev &&
+		    in.st_ino == out.st_ino)
+			return true;
+		for (int k = 0; k < input->file_count; k++)
+			if (stat(input->files[k], &in) == 0 && in.st_dev == out.st_dev &&
+			    in.st_ino == out.st_ino)
+				return true;
+	}
+	return false;
+}
+
+int
+fl__run_open_output(struct fl_run *run, struct fl_err *err)
+{
+	return fl_output_open(&run->out, &run->opt, run->in[0].header.format, run->prefer_text,
+			      replaces_input(run), run->zone, err);
+}
+
 static int
 open_operator(struct fl_run *run, struct fl_err *err)
 {
@@ -279,8 +310,7 @@ open_operator(struct fl_run *run, struct fl_err *err)
 	rc = run->op->open ? run->op->open(run->self, run, err) : 0;
 	if (rc < 0)
 		return rc;
-	rc = fl_output_open(&run->out, &run->opt, run->in[0].header.format, run->prefer_text,
-			    run->zone, err);
+	rc = fl__run_open_output(run, err);
 	if (rc < 0)
 		return rc;
 	run->opened = true;
@@ -369,6 +399,32 @@ on_end(struct fl_run *run, uint32_t i, const struct fl_event *ev, struct fl_err 
 	return rc;
 }
 
+/* The first n records of a batch. */
+static struct fl_batch
+first_rows(const struct fl_batch *b, uint32_t n)
+{
+	struct fl_batch first = *b;
+
+	first.rows = n;
+	return first;
+}
+
+static int
+on_batch(struct fl_run *run, uint32_t i, const struct fl_batch *b, struct fl_err *err)
+{
+	struct fl_err ignored;
+	struct fl_batch good;
+	int rc;
+
+	run->good_rows = 0;
+	rc = run->op->on_batch(run->self, run, i, b, err);
+	if (rc == 0 || run->good_rows == 0)
+		return rc;
+	good = first_rows(b, run->good_rows);
+	(void)run->op->on_batch(run->self, run, i, &good, &ignored); /* err has the reason */
+	return rc;
+}
+
 static int
 on_event(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err)
 {
@@ -386,7 +442,7 @@ on_event(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err
 		return on_header(run, i, err);
 	case FL_EV_BATCH:
 		if (!run->pass)
-			return run->op->on_batch(run->self, run, i, &ev->batch, err);
+			return on_batch(run, i, &ev->batch, err);
 		if (!run->forward)
 			return fl_emit(run, &ev->batch, err);
 		return fl_output_forward(&run->out, &run->in[i], &ev->frame, err);

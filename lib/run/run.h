@@ -39,6 +39,7 @@ struct fl_run {
 	int64_t wm_ms;             /* last given to the operator */
 	int64_t now_ms;
 	int64_t timer_ms;          /* INT64_MAX: none */
+	uint32_t good_rows;        /* after a bad record: how many came before it in its batch */
 	uint64_t bad_records;
 	uint64_t late_records;
 	const char *late_path;     /* where they are; NULL: dropped */
@@ -53,6 +54,9 @@ struct fl_run {
  * that ended it; an upstream that failed gives its code, quiet.
  */
 int fl_run_loop(struct fl_run *run, struct fl_err *err);
+
+/* Open the output; the inputs are known. */
+int fl__run_open_output(struct fl_run *run, struct fl_err *err);
 
 /* A record of a text input that could not be read: --on-error. */
 int fl__run_bad_text(struct fl_run *run, const char *file, uint64_t line, const char *reason,

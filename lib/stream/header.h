@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The stream's header: what the columns are, what is key, time and window,
- * and which operators the stream has passed (DESIGN.md section 2).
+ * and which operators the stream has passed.
  *
  * It comes first in every stream, and again only when columns are added; the
  * columns that were there keep their places, so a column's index never

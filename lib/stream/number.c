@@ -73,7 +73,7 @@ make(bool neg, u128 m, uint32_t scale)
 	};
 }
 
-/* ---- 256 bits --------------------------------------------------------------- */
+/* ---- 256 bits ----------------------------------------------------------- */
 
 static struct u256
 multiply(u128 a, u128 b)
@@ -117,7 +117,7 @@ divide256(struct u256 n, u128 d, u128 *ret_rest)
 	return q;
 }
 
-/* ---- digits ----------------------------------------------------------------- */
+/* ---- digits ------------------------------------------------------------- */
 
 static int
 digits64(uint64_t v)
@@ -155,7 +155,7 @@ scale_up(u128 m, uint32_t places, u128 *ret)
 	return true;
 }
 
-/* ---- making ----------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------- */
 
 struct fl_dec
 fl_dec_make(fl_int128 mantissa, uint32_t scale)
@@ -222,7 +222,7 @@ fl_dec_is_int64(const struct fl_dec *d, int64_t *ret)
 	return true;
 }
 
-/* ---- reading ---------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 /* What stands in a text: digits without leading zeros, and where the point is. */
 struct text_number {
@@ -422,7 +422,7 @@ fl_number_parse(const char *p, size_t n, struct fl_dec *ret)
 	return true;
 }
 
-/* ---- writing ---------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 /*
  * The eight digits of v < 10^8, the first in the lowest byte, each 0 .. 9: halves,
@@ -641,7 +641,7 @@ fl_double_format(double v, char buf[FL_NUMBER_TEXT_MAX])
 	return sign + put_plain_form(buf + sign, digit, n, exponent);
 }
 
-/* ---- comparing -------------------------------------------------------------- */
+/* ---- comparing ---------------------------------------------------------- */
 
 static int
 compare_doubles(double a, double b)
@@ -739,7 +739,7 @@ fl_dec_compare(const struct fl_dec *a, const struct fl_dec *b)
 	return an ? -c : c;
 }
 
-/* ---- computing -------------------------------------------------------------- */
+/* ---- computing ---------------------------------------------------------- */
 
 /* A double result: -1 where finite operands gave something infinite. */
 static int

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One value of a vector, for code that works value by value: comparison,
- * grouping, sorting, and the aggregates that keep values. The rules of CLI.md
- * section 2, in one place.
+ * grouping, sorting, and the aggregates that keep values. The rules of
+ * flue-expressions(7), in one place.
  */
 #ifndef FL_STREAM_VALUE_H
 #define FL_STREAM_VALUE_H
@@ -40,7 +40,7 @@ struct fl_value fl_value_get(const struct fl_vec *v, size_t i);
 bool fl_value_number(const struct fl_value *v, struct fl_dec *ret);
 
 /*
- * The order of CLI.md: two numbers (text that is a number counts) by value, a
+ * The order of flue-expressions(7): two numbers (text that is a number counts) by value, a
  * number before other text, two other texts by bytes, times by time, a time
  * and text that is a time by time, false before true; NULL last.
  */
@@ -50,7 +50,7 @@ int fl_value_compare(const struct fl_value *a, const struct fl_value *b);
 void fl_put_fl_value(struct fl_colbuf *c, const struct fl_value *v);
 
 /*
- * The bytes by which a key is equal (CLI.md: "Keys are equal by their bytes
+ * The bytes by which a key is equal (flue(7): "Keys are equal by their bytes
  * after decoding; NULL is a key of its own"): text as it is, fixed widths as
  * their text. tmp is used where text has to be made. Returns NULL and *ret_n 0
  * for a NULL key.

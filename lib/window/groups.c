@@ -93,15 +93,19 @@ add_all(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *keys
 	return fl_aggs_add(g->aggs, accs, rows, 0, n, g->seq, err);
 }
 
+/* Whether a row would be printed the same: what -U takes back must be what was told. */
 static bool
 same_results(struct fl_groups *g)
 {
 	struct fl_batch *x = fl_build_view(&g->before), *y = fl_build_view(&g->after);
 
 	for (uint32_t c = 0; c < x->cols; c++) {
-		struct fl_value a = fl_value_get(&x->col[c], 0), b = fl_value_get(&y->col[c], 0);
+		char abuf[FL_NUMBER_TEXT_MAX], bbuf[FL_NUMBER_TEXT_MAX];
+		size_t an, bn;
+		const char *a = fl_key_bytes(&x->col[c], 0, abuf, &an);
+		const char *b = fl_key_bytes(&y->col[c], 0, bbuf, &bn);
 
-		if (a.type != b.type || fl_value_compare(&a, &b) != 0)
+		if (!a != !b || an != bn || (a && memcmp(a, b, an) != 0))
 			return false;
 	}
 	return true;

@@ -8,6 +8,7 @@
 /* A record that is kept, in a list by arrival; the values lie behind it. */
 struct kept {
 	struct kept *next;
+	uint64_t seq;  /* arrival */
 	int64_t time;
 	uint32_t cols;
 	uint32_t bytes;
@@ -22,7 +23,9 @@ struct fl_pane {
 	int64_t every_ms;       /* next firing of "every"; FL_TIME_MAX: none */
 	int64_t count;          /* records since the count trigger fired */
 	int64_t records;        /* in it */
-	bool has_timer;
+	bool is_due;            /* in the list of the moment */
+	uint32_t timers;        /* queued; the pane is not freed before they have come up */
+	int64_t timer_ms;       /* the earliest of them, FL_TIME_MAX: none that is known */
 	bool end_done;          /* its end has been handled, or was passed when it came */
 	bool told;              /* updates: it has given a row */
 	bool dead;
@@ -141,6 +144,14 @@ pane_free(struct fl_keyed *k, struct fl_pane *p)
 	k->budget.used -= k->pane_bytes;
 }
 
+/* A pane that is out of its key's list: freed when no timer points to it any more. */
+static void
+pane_drop(struct fl_keyed *k, struct fl_pane *p)
+{
+	if (p->timers == 0)
+		pane_free(k, p);
+}
+
 /* ---- timers ------------------------------------------------------------------------- */
 
 static int64_t
@@ -169,10 +180,13 @@ due_time(const struct fl_keyed *k, const struct fl_pane *p)
 static void
 set_timer(struct fl_keyed *k, struct fl_pane *p)
 {
-	if (p->has_timer || p->dead)
+	int64_t due = due_time(k, p);
+
+	if (p->dead || (p->timers && p->timer_ms <= due))
 		return;
-	fl_timers_push(&k->timers, due_time(k, p), p);
-	p->has_timer = true;
+	fl_timers_push(&k->timers, due, p);
+	p->timers++;
+	p->timer_ms = due;
 }
 
 /* ---- rows that are kept ------------------------------------------------------------------ */
@@ -207,7 +221,7 @@ keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
 	for (uint32_t c = 0; c < b->cols; c++)
 		bytes += 6 + value_bytes(&b->col[c], row, &v);
 	r = fl_xmalloc(sizeof *r + bytes);
-	*r = (struct kept){ .time = time, .cols = b->cols, .bytes = (uint32_t)bytes };
+	*r = (struct kept){ .seq = k->seq + row, .time = time, .cols = b->cols, .bytes = (uint32_t)bytes };
 	to = r->data;
 	for (uint32_t c = 0; c < b->cols; c++) {
 		uint32_t n = (uint32_t)value_bytes(&b->col[c], row, &v);
@@ -319,7 +333,7 @@ put_fired(struct fl_keyed *k, struct fl_err *err)
 		rc = fl_results_put_each(k->results, (const struct fl_result *)(void *)k->fired.data, n,
 					 err);
 	for (size_t i = 0; i < k->done.len / sizeof(struct fl_pane *); i++)
-		pane_free(k, done[i]);
+		pane_drop(k, done[i]);
 	fl_buf_clear(&k->fired);
 	fl_buf_clear(&k->done);
 	return rc;
@@ -339,6 +353,7 @@ push_result(struct fl_keyed *k, struct fl_pane *p, void *acc, enum fl_rowkind op
 static int
 reduce_rows(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 {
+	struct fl_badrows bad = { 0 };
 	uint32_t n = 0;
 	void **accs;
 	int rc;
@@ -356,10 +371,11 @@ reduce_rows(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 	accs = fl_xcalloc(n, sizeof *accs);
 	for (uint32_t i = 0; i < n; i++)
 		accs[i] = p->acc;
-	fl_badrows_reset(&k->bad);
-	rc = fl_aggs_prepare(k->aggs, fl_build_view(&k->rows), &k->bad, err);
+	rc = fl_aggs_prepare(k->aggs, fl_build_view(&k->rows), &bad, err);
+	fl_assert(rc < 0 || bad.count == 0); /* bad records were not kept */
 	if (rc == 0)
 		rc = fl_aggs_add(k->aggs, accs, NULL, 0, n, 0, err);
+	fl_badrows_release(&bad);
 	free(accs);
 	return rc;
 }
@@ -406,11 +422,11 @@ static int
 fire(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 {
 	if (k->keeps_rows) {
+		if (!p->first)
+			return 0; /* as Flink: nothing to fire; but what an evictor empties fires */
 		evict(k, p);
 		if (!k->aggs)
-			return p->first ? emit_rows(k, p, err) : 0;
-		if (!p->first)
-			return 0;
+			return emit_rows(k, p, err);
 		if (reduce_rows(k, p, err) < 0)
 			return err->code;
 	} else if (p->records == 0) {
@@ -518,21 +534,25 @@ fire_moment(struct fl_keyed *k, int64_t at, struct fl_err *err)
 
 	fl_buf_clear(&k->due);
 	while ((p = fl_timers_take(&k->timers))) {
-		p->has_timer = false;
-		if (p->dead) /* merged into another, and waiting only for this */
-			pane_free(k, p);
+		p->timers--;
+		p->timer_ms = FL_TIME_MAX;
+		if (p->dead)
+			pane_drop(k, p);
 		else if (due_time(k, p) > at)
 			set_timer(k, p);
-		else
+		else if (!p->is_due)
 			fl_buf_put(&k->due, &p, sizeof p);
+		p->is_due = !p->dead && due_time(k, p) <= at;
 	}
 	n = k->due.len / sizeof(struct fl_pane *);
 	pane = (struct fl_pane **)(void *)k->due.data;
 	if (n > 1)
 		qsort(pane, n, sizeof(struct fl_pane *), by_window);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		pane[i]->is_due = false;
 		if (pane_due(k, pane[i], at, err) < 0)
 			return err->code;
+	}
 	return 0;
 }
 
@@ -619,6 +639,22 @@ pane_at(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, uint6
 	return new_pane(k, e, w, seq);
 }
 
+/* The records of both, by arrival. */
+static void
+merge_rows(struct fl_pane *to, struct fl_pane *from)
+{
+	struct kept *a = to->first, *b = from->first, **at = &to->first;
+
+	while (a || b) {
+		struct kept **next = !b || (a && a->seq < b->seq) ? &a : &b;
+
+		*at = to->last = *next;
+		*next = (*next)->next;
+		at = &to->last->next;
+	}
+	from->first = from->last = NULL;
+}
+
 /* Everything of from into to; from goes. */
 static int
 merge_panes(struct fl_keyed *k, struct fl_pane *to, struct fl_pane *from, struct fl_err *err)
@@ -627,21 +663,13 @@ merge_panes(struct fl_keyed *k, struct fl_pane *to, struct fl_pane *from, struct
 		return err->code;
 	if (k->aggs && fl_aggs_merge(k->aggs, to->acc, from->acc, err) < 0)
 		return err->code;
-	if (from->first) {
-		if (to->last)
-			to->last->next = from->first;
-		else
-			to->first = from->first;
-		to->last = from->last;
-		from->first = from->last = NULL;
-	}
+	merge_rows(to, from);
 	to->records += from->records;
 	to->count += from->count;
 	to->every_ms = from->every_ms < to->every_ms ? from->every_ms : to->every_ms;
 	to->seq = from->seq < to->seq ? from->seq : to->seq;
 	unlink_pane(k, from);
-	if (!from->has_timer) /* else it is freed when its timer comes up */
-		pane_free(k, from);
+	pane_drop(k, from);
 	return 0;
 }
 
@@ -778,7 +806,7 @@ add_record(struct fl_keyed *k, struct fl_entry *e, uint32_t row, int64_t time, s
 	if (cleanup_time(k, p) > k->wm_ms)
 		return add_to(k, p, row, time, err);
 	unlink_pane(k, p); /* only its own window, and that is late */
-	pane_free(k, p);
+	pane_drop(k, p);
 	if (is_late(k, time))
 		fl_late_add(k->late, row);
 	return 0;
@@ -801,7 +829,7 @@ fl_keyed_batch(struct fl_keyed *k, const struct fl_batch *b, struct fl_err *err)
 			fl_build_resize(&k->out, fl_run_out(k->run)->column_count);
 	}
 	fl_badrows_reset(&k->bad);
-	if (k->aggs && !k->keeps_rows &&
+	if (k->aggs &&
 	    (fl_aggs_prepare(k->aggs, b, &k->bad, err) < 0 || fl_run_bad(k->run, b, &k->bad, NULL, err) < 0))
 		return err->code;
 	fl_buf_clear(&k->entries);
@@ -840,9 +868,11 @@ release_merged(struct fl_keyed *k)
 	int64_t at;
 
 	while (fl_timers_next(&k->timers, FL_TIME_MAX, &at))
-		while ((p = fl_timers_take(&k->timers)))
+		while ((p = fl_timers_take(&k->timers))) {
+			p->timers--;
 			if (p->dead)
-				pane_free(k, p);
+				pane_drop(k, p);
+		}
 }
 
 void

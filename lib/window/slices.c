@@ -471,11 +471,11 @@ collect_run(struct fl_slices *s, const struct cursor *c, uint32_t from)
 			continue;
 		s->wm_ms = wm;
 		sl = slice_at(s, time);
+		if (before != s->count)
+			schedule(s);
 		if (wm >= sl->first_due)
 			return i;
 		fl_buf_put(&sl->pending, &i, sizeof i);
-		if (before != s->count)
-			schedule(s);
 	}
 	return i;
 }

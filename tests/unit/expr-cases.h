@@ -146,7 +146,8 @@
 	{ "chr(233)", "\303\251" },
 	{ "md5('hello')", "5d41402abc4b2a76b9719d911017c592" },
 	{ "md5('')", "d41d8cd98f00b204e9800998ecf8427e" },
-	{ "md5('The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog.')",
+	{ "md5('The quick brown fox jumps over the lazy dog. "
+	  "The quick brown fox jumps over the lazy dog.')",
 	  "f168d89e05b664041ee6745f050caa4b" },
 	{ "to_hex(255)", "ff" },
 	{ "overlay('Txxxxas' placing 'hom' from 2 for 4)", "Thomas" },
@@ -533,9 +534,11 @@
 	{ "'1.5'::numeric + 1", "2.5" },
 	{ "substring('abc' from 2)", "bc" },
 	{ "substring('\346\227\245\346\234\254\350\252\236' from 2 for 1)", "\346\234\254" },
-	{ "lpad('\346\227\245\346\234\254',4,'\350\252\236')", "\350\252\236\350\252\236\346\227\245\346\234\254" },
+	{ "lpad('\346\227\245\346\234\254',4,'\350\252\236')",
+	  "\350\252\236\350\252\236\346\227\245\346\234\254" },
 	{ "strpos('\346\227\245\346\234\254\350\252\236','\350\252\236')", "3" },
-	{ "reverse('\346\227\245\346\234\254\350\252\236')", "\350\252\236\346\234\254\346\227\245" },
+	{ "reverse('\346\227\245\346\234\254\350\252\236')",
+	  "\350\252\236\346\234\254\346\227\245" },
 	{ "left('\346\227\245\346\234\254\350\252\236',1)", "\346\227\245" },
 	{ "initcap('\303\251lan vital')", "\303\211lan Vital" },
 	{ "upper('stra\303\237e')", "STRA\303\237E" },
@@ -942,7 +945,8 @@
 	{ "array_get(arr, 2)", "two" },
 	{ "to_json(s)", "\"hello\"" },
 	{ "json_build_object('k', i, 's', s, 'o', obj)",
-	  "{\"k\":42,\"s\":\"hello\",\"o\":{\"a\":{\"b\":[1,\"two\",null,{\"c\":true}]},\"x y\":\"q\\\"z\"}}" },
+	  "{\"k\":42,\"s\":\"hello\",\"o\":{\"a\":{\"b\":[1,\"two\",null,{\"c\":true}]},"
+	  "\"x y\":\"q\\\"z\"}}" },
 
 	/* errors */
 	{ "foo(1)", "?unknown function foo (did you mean floor?) in: foo(1)" },
@@ -992,7 +996,8 @@
 	{ "regexp_like(s, 'x', 'q')",
 	  "?unknown flag of a regular expression: q in: regexp_like(s, 'x', 'q')" },
 	{ "t at time zone 'Nowhere/X'",
-	  "?unknown time zone \"Nowhere/X\" (expected UTC, local, +hh:mm or a name as in /usr/share/zoneinfo, such as Europe/Berlin) in: at time zone 'Nowhere/X'" },
+	  "?unknown time zone \"Nowhere/X\" (expected UTC, local, +hh:mm or a name as in "
+	  "/usr/share/zoneinfo, such as Europe/Berlin) in: at time zone 'Nowhere/X'" },
 	{ "DATE 'abc'", "?not a valid date in: DATE 'abc'" },
 	{ "timestamp '2020-13-01'", "?not a valid timestamp in: timestamp '2020-13-01'" },
 	{ "interval 'x'", "?not a valid interval in: interval 'x'" },

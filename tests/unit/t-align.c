@@ -118,7 +118,7 @@ queue(void)
 	fl_queue_init(&q);
 	while (in < FL_MIB(40) && same) {
 		size_t n = (size_t)(seed = seed * 6364136223846793005u + 1442695040888963407u) >> 45;
-		int64_t got;
+		int64_t popped;
 
 		n &= FL_MIB(1) - 1;
 		for (size_t i = 0; i < n; i++)
@@ -128,11 +128,11 @@ queue(void)
 		if (in - out < FL_MIB(12))
 			continue; /* let it spill, then drain it to various depths */
 		while (same && in - out > (seed >> 60) * FL_MIB(1) &&
-		       (got = fl_queue_pop(&q, back, FL_MIB(1) - n / 2, &err)) > 0) {
-			for (int64_t i = 0; i < got; i++)
+		       (popped = fl_queue_pop(&q, back, FL_MIB(1) - n / 2, &err)) > 0) {
+			for (int64_t i = 0; i < popped; i++)
 				same = same &&
 				       back[i] == (char)((out + (uint64_t)i) * 2654435761u >> 13);
-			out += (uint64_t)got;
+			out += (uint64_t)popped;
 		}
 	}
 	tap_ok(same, "what goes into a queue comes out in order, through memory and file");
