@@ -597,6 +597,8 @@ fl__agg_found(void *ctx, struct fl__agg_call *call, uint32_t *ret_slot, enum fl_
 			c.arg->as_number = true;
 		if (c.needs_truth)
 			c.arg->as_truth = true;
+		if (c.ops == &fl__min_ops || c.ops == &fl__max_ops)
+			c.arg->as_number_too = true;
 		a->order_free = a->order_free && !goes_by_arrival(d->what);
 		a->call = fl_xreallocarray(a->call, a->call_count + 1, sizeof *a->call);
 		a->call[a->call_count++] = to;

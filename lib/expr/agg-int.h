@@ -155,7 +155,7 @@ struct fl__nums {
 	const uint8_t *scale;
 	const struct fl_dec *wide; /* one a row, where any is WIDE */
 	int uniform;               /* the scale of all rows, or -1 */
-	bool any_bad;
+	uint32_t bad;              /* how many are BAD */
 	struct fl_buf mant_buf, scale_buf, wide_buf;
 };
 
@@ -173,7 +173,9 @@ struct fl__arg {
 	struct fl_expr *expr;
 	char *signature;
 	bool as_number;
+	bool as_number_too;    /* min, max: saves time where most values are numbers */
 	bool as_truth;
+	bool has_nums;         /* nums is that of the batch */
 	struct fl_badrows bad; /* of its evaluation */
 	struct fl_vec vec;
 	struct fl__nums nums;

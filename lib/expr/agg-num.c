@@ -105,7 +105,7 @@ parse_rest(struct fl__nums *n, const struct fl_vec *v, uint32_t i, uint32_t rows
 		put_wide(n, i, rows, &d, mant, scale);
 	} else {
 		scale[i] = FL__NUM_BAD;
-		n->any_bad = true;
+		n->bad++;
 	}
 }
 
@@ -160,7 +160,7 @@ fl__nums_parse(struct fl__nums *n, const struct fl_vec *v, uint32_t rows)
 	uint8_t *scale;
 
 	n->wide = NULL;
-	n->any_bad = false;
+	n->bad = 0;
 	n->uniform = -1;
 	if (v->kind == FL_TEXT) {
 		parse_text(n, v, rows);

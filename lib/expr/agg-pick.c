@@ -34,21 +34,36 @@ is_better(const struct fl__cell *v, const struct fl__cell *have, int sign)
 	return v->tag < have->tag; /* "5" and 5 of JSON */
 }
 
+/* Whether number i is worse for sure: nothing else is to be looked at. */
+static inline bool
+is_worse(const struct fl__nums *nums, uint32_t i, const struct fl__cell *have, int sign)
+{
+	int64_t v = nums->mant[i];
+
+	if (have->kind == FL__CELL_INT) {
+		if (nums->scale[i] != 0)
+			return false;
+	} else if (have->kind != FL__CELL_DEC || nums->scale[i] != have->n ||
+		   have->hi != ((int64_t)have->lo < 0 ? -1 : 0)) {
+		return false;
+	}
+	/* i and lo lie in the same place */
+	return sign > 0 ? v > have->i : v < have->i;
+}
+
 static inline int
 extreme_add(struct fl_aggs *a, const struct fl__core *c, const struct fl__rows *r, int sign)
 {
 	const struct fl_vec *v = &c->arg->vec;
+	const struct fl__nums *nums = c->arg->has_nums ? &c->arg->nums : NULL;
 
 	for (uint32_t k = 0; k < r->n; k++) {
 		uint32_t i = fl__row(r, k);
 		struct fl__cell *have = fl__acc(c, r->accs[k]), cell;
 
-		if (!fl__passes(c, i))
+		if (!fl__passes(c, i) || (nums && is_worse(nums, i, have, sign)))
 			continue;
 		cell = fl__cell_get(v, i);
-		if (cell.kind == FL__CELL_INT && have->kind == FL__CELL_INT &&
-		    (sign > 0 ? cell.i > have->i : cell.i < have->i))
-			continue;
 		if (cell.kind != FL__CELL_NONE && is_better(&cell, have, sign))
 			replace(a, have, cell);
 	}

@@ -532,8 +532,20 @@ sum_merge(struct fl_aggs *a, const struct fl__core *c, void *dst, const void *sr
 {
 	struct fl__sum *to = fl__acc(c, dst);
 	const struct fl__sum *from = fl__acc(c, src);
+	fl_int128 sum;
 
-	return sum_count(from) ? sum_merge_into(a, to, from, err) : 0;
+	if (sum_count(from) == 0)
+		return 0;
+	if (to->meta >> COUNT_BITS == from->meta >> COUNT_BITS && !(from->meta & MORE)) {
+		sum = small_of(to) + small_of(from);
+		if (is_small(sum)) {
+			to->lo = (uint64_t)sum;
+			to->hi = (int64_t)((u128)sum >> 64);
+			to->meta += sum_count(from);
+			return 0;
+		}
+	}
+	return sum_merge_into(a, to, from, err);
 }
 
 static void

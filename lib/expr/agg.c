@@ -346,8 +346,11 @@ prepare_arg(struct fl__arg *arg, const struct fl_batch *b, struct fl_err *err)
 	fl_badrows_reset(&arg->bad);
 	if (fl_expr_eval(arg->expr, b, &arg->bad, &arg->vec, err) < 0)
 		return err->code;
-	if (arg->as_number)
+	arg->has_nums = arg->as_number || arg->as_number_too;
+	if (arg->has_nums)
 		fl__nums_parse(&arg->nums, &arg->vec, b->rows);
+	if (arg->nums.bad > b->rows / 4)
+		arg->as_number_too = false; /* they are not numbers: not worth trying again */
 	if (arg->as_truth)
 		fl__truths(&arg->truth, &arg->vec, b->rows);
 	return 0;
@@ -388,7 +391,7 @@ collect_wrong(const struct fl__core *c, uint32_t rows, struct fl_badrows *bad)
 	const uint8_t *is = c->needs_number ? arg->nums.scale : (const uint8_t *)arg->truth.data;
 	char buf[64];
 
-	if (c->needs_number && !arg->nums.any_bad)
+	if (c->needs_number && !arg->nums.bad)
 		return;
 	for (uint32_t i = 0; i < rows; i++)
 		if (is[i] == FL__NUM_BAD && fl__passes(c, i))

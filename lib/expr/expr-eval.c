@@ -463,7 +463,7 @@ finish_call(struct fl_xnode *x)
 	x->eval = eval_call;
 	x->type = x->func->type;
 	x->array = strcmp(x->func->name, "array") == 0 || strstr(x->func->name, "to_array") ||
-		   strcmp(x->func->name, "regexp_match") == 0;
+		   strncmp(x->func->name, "regexp_match", 12) == 0;
 	if (strcmp(x->func->name, "timezone") == 0)
 		x->local = !x->arg[1]->local;
 	if (x->func->flags & FL_XF_SET)

@@ -537,6 +537,7 @@ const struct fl_xfunc fl_x_regex_funcs[] = {
 	{ "substring_regex", "tt", T, CHECK, 0, f_substring, "text, pattern" },
 	{ "regexp_extract", "tt|i", T, CHECK, 0, f_extract, "text, pattern [, group]" },
 	{ "regexp_match", "tt|t", T, CHECK, 0, f_match, "text, pattern [, flags]" },
+	{ "regexp_matches", "tt|t", T, CHECK, 0, f_match, "text, pattern [, flags]" },
 	{ "regexp_replace", "ttt|t", T, CHECK, 0, f_replace,
 	  "text, pattern, replacement [, flags]" },
 	{ 0 },

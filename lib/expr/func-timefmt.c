@@ -525,9 +525,43 @@ read_pattern(struct reader *r, enum pattern p)
 	}
 }
 
+/*
+ * A format with both MM and mm is one of Java's (yyyy-MM-dd HH:mm:ss, as Flink's
+ * to_timestamp has it): for PostgreSQL, which ignores case, it would contradict itself.
+ */
+static bool
+is_java(const struct fl_xval *f)
+{
+	bool month = false, minute = false;
+
+	for (size_t i = 0; i + 1 < f->n; i++) {
+		month |= f->p[i] == 'M' && f->p[i + 1] == 'M';
+		minute |= f->p[i] == 'm' && f->p[i + 1] == 'm';
+	}
+	return month && minute;
+}
+
+/* What differs in Java's patterns; len may change. */
+static enum pattern
+java_pattern(enum pattern p, const char *at, size_t left, size_t *len)
+{
+	if (p == P_MM && *at == 'm')
+		return P_MI;
+	if (p == P_HH12 && *at == 'H')
+		return P_HH24;
+	if (p == P_SS && *at == 'S') {
+		while (*len < left && at[*len] == 'S')
+			(*len)++;
+		return P_MS;
+	}
+	return p;
+}
+
 static bool
 read_all(struct reader *r, const struct fl_xval *f)
 {
+	bool java = is_java(f);
+
 	for (size_t i = 0; i < f->n;) {
 		enum pattern p;
 		size_t len;
@@ -538,6 +572,8 @@ read_all(struct reader *r, const struct fl_xval *f)
 		}
 		len = find_pattern(f->p + i, f->n - i, &p);
 		if (len > 0) {
+			if (java)
+				p = java_pattern(p, f->p + i, f->n - i, &len);
 			if (!read_pattern(r, p))
 				return false;
 			i += len;

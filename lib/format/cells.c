@@ -5,13 +5,40 @@
 
 _Static_assert(FL_TIME_TEXT_MAX <= FL_CELL_MAX && FL_ITOA_MAX <= FL_CELL_MAX, "a cell holds both");
 
+/* Where seconds and milliseconds stand in 2026-11-21T10:05:00.000Z. */
+enum { SECONDS_AT = 17, MILLIS_AT = 20, TEXT_LEN = 24 };
+
+/* Another moment of the same minute: only the last digits change. */
+static void
+set_in_minute(struct fl_time_text *t, uint32_t of_minute)
+{
+	uint32_t s = of_minute / 1000, ms = of_minute % 1000;
+
+	t->text[SECONDS_AT] = (char)('0' + s / 10);
+	t->text[SECONDS_AT + 1] = (char)('0' + s % 10);
+	if (!t->millis)
+		return;
+	t->text[MILLIS_AT] = (char)('0' + ms / 100);
+	t->text[MILLIS_AT + 1] = (char)('0' + ms / 10 % 10);
+	t->text[MILLIS_AT + 2] = (char)('0' + ms % 10);
+}
+
 void
 fl_time_text_set(struct fl_time_text *t, int64_t ms)
 {
+	bool plain = t->valid && !t->epoch_ms && !t->zone && t->minute != INT64_MIN;
+
 	t->ms = ms;
+	if (plain && ms >= t->minute && ms - t->minute < FL_MS_PER_MINUTE) {
+		set_in_minute(t, (uint32_t)(ms - t->minute));
+		return;
+	}
 	t->valid = true;
 	t->len = t->epoch_ms ? fl_itoa(ms, t->text)
 			     : fl_time_format(ms, t->zone, t->millis, t->text);
+	t->minute = INT64_MIN;
+	if (t->len == TEXT_LEN - (t->millis ? 0 : 4) && ms >= 0)
+		t->minute = ms - ms % FL_MS_PER_MINUTE;
 }
 
 const char *

@@ -17,6 +17,7 @@ struct fl_time_text {
 	bool millis;
 	bool valid; /* text is that of ms */
 	int64_t ms;
+	int64_t minute; /* start of the minute that text shows; INT64_MIN: not a plain one */
 	size_t len;
 	char text[FL_CELL_MAX];
 };

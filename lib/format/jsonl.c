@@ -37,6 +37,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "format/formats.h"

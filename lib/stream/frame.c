@@ -2,6 +2,7 @@
 /* Frames and their checksums; what a BATCH holds is in wire.c. */
 #include "stream/frame.h"
 
+#define XXH_INLINE_ALL /* other libraries export the same names, of other versions */
 #include <xxhash.h>
 
 #include "stream/wire.h"
@@ -135,7 +136,7 @@ fl_frame_batch(struct fl_frame_writer *w, const struct fl_batch *b, struct iovec
 	       size_t *ret_count, struct fl_err *err)
 {
 	struct head head = { .type = FL_FRAME_BATCH };
-	XXH3_state_t *sum;
+	XXH3_state_t sum;
 	struct iovec *iov;
 	size_t n, len;
 	int rc;
@@ -154,15 +155,11 @@ fl_frame_batch(struct fl_frame_writer *w, const struct fl_batch *b, struct iovec
 	start(w);
 	head.len = (uint32_t)len;
 	head.seq = w->seq++;
-	sum = XXH3_createState();
-	if (!sum)
-		return fl_fail(err, FL_ELIMIT, "out of memory");
-	(void)XXH3_64bits_reset(sum);
-	(void)XXH3_64bits_update(sum, &head, SUMMED);
+	(void)XXH3_64bits_reset(&sum);
+	(void)XXH3_64bits_update(&sum, &head, SUMMED);
 	for (size_t i = 1; i < n; i++)
-		(void)XXH3_64bits_update(sum, iov[i].iov_base, iov[i].iov_len);
-	head.sum = XXH3_64bits_digest(sum);
-	(void)XXH3_freeState(sum);
+		(void)XXH3_64bits_update(&sum, iov[i].iov_base, iov[i].iov_len);
+	head.sum = XXH3_64bits_digest(&sum);
 	memcpy(w->meta.data, &head, sizeof head);
 	*ret_iov = iov;
 	*ret_count = n;
@@ -239,8 +236,7 @@ fl_frame_parse(const char *p, size_t have, uint64_t expect, struct fl_frame *ret
 	       struct fl_err *err)
 {
 	struct head h;
-	XXH3_state_t *state;
-	uint64_t sum;
+	XXH3_state_t state;
 	int rc;
 
 	*ret_need = sizeof h;
@@ -253,15 +249,10 @@ fl_frame_parse(const char *p, size_t have, uint64_t expect, struct fl_frame *ret
 	*ret_need = sizeof h + h.len;
 	if (have < *ret_need)
 		return 0;
-	state = XXH3_createState();
-	if (!state)
-		return fl_fail(err, FL_ELIMIT, "out of memory");
-	(void)XXH3_64bits_reset(state);
-	(void)XXH3_64bits_update(state, &h, SUMMED);
-	(void)XXH3_64bits_update(state, p + sizeof h, h.len);
-	sum = XXH3_64bits_digest(state);
-	(void)XXH3_freeState(state);
-	if (sum != h.sum)
+	(void)XXH3_64bits_reset(&state);
+	(void)XXH3_64bits_update(&state, &h, SUMMED);
+	(void)XXH3_64bits_update(&state, p + sizeof h, h.len);
+	if (XXH3_64bits_digest(&state) != h.sum)
 		return fl_fail(err, FL_EDATA,
 			       "damaged stream: the checksum of frame %llu (%s, %u bytes) is wrong",
 			       (unsigned long long)h.seq, type_name(h.type), h.len);

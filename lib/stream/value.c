@@ -7,20 +7,25 @@
 
 _Static_assert(FL_TIME_TEXT_MAX <= FL_NUMBER_TEXT_MAX, "a time fits where a number does");
 
-/* What a number can begin with; spares the whole parse for most other text. */
+static inline bool
+is_digit(char c)
+{
+	return (unsigned char)(c - '0') <= 9;
+}
+
+/* What a number can begin and end with: spares the whole parse for most other text. */
 static bool
 may_be_number(const char *p, size_t n)
 {
+	char last;
+
 	if (n == 0)
 		return false;
-	switch (*p) {
-	case '0': case '1': case '2': case '3': case '4':
-	case '5': case '6': case '7': case '8': case '9':
-	case '-': case '+': case '.': case 'n': case 'N': case 'i': case 'I':
-		return true;
-	default:
-		return false;
-	}
+	last = p[n - 1] | 0x20;
+	if (!is_digit(p[n - 1]) && p[n - 1] != '.' && last != 'n' && last != 'y')
+		return false; /* NaN, Infinity */
+	return is_digit(*p) || *p == '-' || *p == '+' || *p == '.' || (*p | 0x20) == 'n' ||
+	       (*p | 0x20) == 'i';
 }
 
 static struct fl_value

@@ -6,8 +6,8 @@
 #include "time/timestamp.h"
 
 /* A record that is kept, in a list by arrival; the values lie behind it. */
-struct kept {
-	struct kept *next;
+struct fl_kept {
+	struct fl_kept *next;
 	uint64_t seq;  /* arrival */
 	int64_t time;
 	uint32_t cols;
@@ -20,19 +20,17 @@ struct fl_pane {
 	struct fl_entry *entry;
 	struct fl_window window;
 	uint64_t seq;           /* arrival of its first record */
-	int64_t every_ms;       /* next firing of "every"; FL_TIME_MAX: none */
-	int64_t count;          /* records since the count trigger fired */
-	int64_t records;        /* in it */
-	bool is_due;            /* in the list of the moment */
+	int64_t timer_ms;       /* the earliest timer, FL_TIME_MAX: none that is known */
 	uint32_t timers;        /* queued; the pane is not freed before they have come up */
-	int64_t timer_ms;       /* the earliest of them, FL_TIME_MAX: none that is known */
+	bool filled;            /* a record came since it was made, or purged */
 	bool end_done;          /* its end has been handled, or was passed when it came */
-	bool told;              /* updates: it has given a row */
+	bool is_due;            /* in the list of the moment */
 	bool dead;
-	struct kept *first, *last;
-	struct fl_buf *told_acc; /* updates: the accumulator as it was told; or NULL */
+	struct fl_pane_more *more; /* behind acc; plain panes share one that never changes */
 	_Alignas(8) char acc[];
 };
+
+#define FIRED_MAX 512 /* results put together; more would leave the cache before they are */
 
 static const struct fl_window unbounded = { FL_TIME_MIN, FL_TIME_MAX };
 
@@ -98,7 +96,10 @@ fl_keyed_open(struct fl_keyed *k, struct fl_run *run, const struct fl_window_spe
 		k->spec.trigger_arg = 1;
 	}
 	k->keeps_rows = !aggs || k->spec.keep_count >= 0 || k->spec.keep_time >= 0;
-	k->pane_bytes = sizeof(struct fl_pane) + (aggs ? fl_aggs_size(aggs) : 0);
+	k->is_plain = !k->keeps_rows && !updates && k->spec.trigger == FL_TRIGGER_DEFAULT;
+	k->plain.every_ms = FL_TIME_MAX;
+	k->more_at = (sizeof(struct fl_pane) + (aggs ? fl_aggs_size(aggs) : 0) + 7) & ~(size_t)7;
+	k->pane_bytes = k->more_at + (k->is_plain ? 0 : sizeof(struct fl_pane_more));
 	fl_budget_init(&k->budget, fl_run_memory_max(run));
 	fl_keys_init(&k->keys);
 	fl_timers_init(&k->timers);
@@ -120,14 +121,15 @@ panes_of(struct fl_entry *e)
 static void
 drop_rows(struct fl_keyed *k, struct fl_pane *p)
 {
-	struct kept *next;
+	struct fl_kept *next;
 
-	for (struct kept *r = p->first; r; r = next) {
+	for (struct fl_kept *r = p->more->first; r; r = next) {
 		next = r->next;
 		k->row_bytes -= sizeof *r + r->bytes;
 		free(r);
 	}
-	p->first = p->last = NULL;
+	if (p->more->first)
+		p->more->first = p->more->last = NULL;
 }
 
 static void
@@ -136,9 +138,8 @@ pane_free(struct fl_keyed *k, struct fl_pane *p)
 	drop_rows(k, p);
 	if (k->aggs)
 		fl_aggs_clear(k->aggs, p->acc);
-	if (p->told_acc)
-		fl_buf_release(p->told_acc);
-	free(p->told_acc);
+	if (p->more != &k->plain)
+		fl_buf_release(&p->more->told_acc);
 	p->next = k->free_panes;
 	k->free_panes = p;
 	k->budget.used -= k->pane_bytes;
@@ -174,7 +175,7 @@ due_time(const struct fl_keyed *k, const struct fl_pane *p)
 
 	if (!p->end_done && k->spec.trigger != FL_TRIGGER_COUNT && end_time(p) < due)
 		due = end_time(p);
-	return p->every_ms < due ? p->every_ms : due;
+	return p->more->every_ms < due ? p->more->every_ms : due;
 }
 
 static void
@@ -214,14 +215,14 @@ keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
 {
 	const struct fl_batch *b = k->batch;
 	size_t bytes = 0;
-	struct kept *r;
+	struct fl_kept *r;
 	char *to;
 	const char *v;
 
 	for (uint32_t c = 0; c < b->cols; c++)
 		bytes += 6 + value_bytes(&b->col[c], row, &v);
 	r = fl_xmalloc(sizeof *r + bytes);
-	*r = (struct kept){ .seq = k->seq + row, .time = time, .cols = b->cols, .bytes = (uint32_t)bytes };
+	*r = (struct fl_kept){ .seq = k->seq + row, .time = time, .cols = b->cols, .bytes = (uint32_t)bytes };
 	to = r->data;
 	for (uint32_t c = 0; c < b->cols; c++) {
 		uint32_t n = (uint32_t)value_bytes(&b->col[c], row, &v);
@@ -233,11 +234,11 @@ keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
 		to += 6 + n;
 	}
 	k->row_bytes += sizeof *r + bytes;
-	if (p->last)
-		p->last->next = r;
+	if (p->more->last)
+		p->more->last->next = r;
 	else
-		p->first = r;
-	p->last = r;
+		p->more->first = r;
+	p->more->last = r;
 }
 
 /*
@@ -245,7 +246,7 @@ keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
  * At columns gap and gap + 1 stands something else.
  */
 static void
-unpack_row(const struct kept *r, struct fl_build *to, uint32_t gap)
+unpack_row(const struct fl_kept *r, struct fl_build *to, uint32_t gap)
 {
 	static const uint32_t none[2] = { 0, 0 };
 	const char *p = r->data;
@@ -278,15 +279,15 @@ unpack_row(const struct kept *r, struct fl_build *to, uint32_t gap)
 static void
 evict(struct fl_keyed *k, struct fl_pane *p)
 {
-	struct kept **at = &p->first, *r;
+	struct fl_kept **at = &p->more->first, *r;
 	int64_t newest = FL_TIME_MIN, over = 0;
 
-	for (r = p->first; r; r = r->next) {
+	for (r = p->more->first; r; r = r->next) {
 		newest = r->time > newest ? r->time : newest;
 		over++;
 	}
 	over -= k->spec.keep_count;
-	p->last = NULL;
+	p->more->last = NULL;
 	while ((r = *at)) {
 		bool out = (k->spec.keep_count >= 0 && over > 0) ||
 			   (k->spec.keep_time >= 0 &&
@@ -299,7 +300,7 @@ evict(struct fl_keyed *k, struct fl_pane *p)
 			free(r);
 			continue;
 		}
-		p->last = r;
+		p->more->last = r;
 		at = &r->next;
 	}
 }
@@ -360,7 +361,7 @@ reduce_rows(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 
 	fl_build_clear(&k->rows);
 	k->rows.timed = true;
-	for (const struct kept *r = p->first; r; r = r->next, n++) {
+	for (const struct fl_kept *r = p->more->first; r; r = r->next, n++) {
 		unpack_row(r, &k->rows, UINT32_MAX);
 		fl_build_row(&k->rows, r->time, k->wm_ms, FL_INSERT);
 	}
@@ -384,7 +385,7 @@ reduce_rows(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 static int
 emit_rows(struct fl_keyed *k, const struct fl_pane *p, struct fl_err *err)
 {
-	for (const struct kept *r = p->first; r; r = r->next) {
+	for (const struct fl_kept *r = p->more->first; r; r = r->next) {
 		unpack_row(r, &k->out, k->bounds_at);
 		if (k->bounds_at != UINT32_MAX) {
 			fl_put_time(&k->out.col[k->bounds_at], p->window.start);
@@ -408,7 +409,7 @@ retract(struct fl_keyed *k, struct fl_pane *p, enum fl_rowkind op, struct fl_err
 	int rc;
 
 	fl_aggs_init(k->aggs, acc);
-	rc = fl_aggs_load(k->aggs, acc, p->told_acc->data, p->told_acc->len, err);
+	rc = fl_aggs_load(k->aggs, acc, p->more->told_acc.data, p->more->told_acc.len, err);
 	if (rc == 0) {
 		push_result(k, p, acc, op);
 		rc = put_fired(k, err);
@@ -422,28 +423,26 @@ static int
 fire(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 {
 	if (k->keeps_rows) {
-		if (!p->first)
+		if (!p->more->first)
 			return 0; /* as Flink: nothing to fire; but what an evictor empties fires */
 		evict(k, p);
 		if (!k->aggs)
 			return emit_rows(k, p, err);
 		if (reduce_rows(k, p, err) < 0)
 			return err->code;
-	} else if (p->records == 0) {
+	} else if (!p->filled) {
 		return 0; /* purged, nothing since */
 	}
 	if (!k->updates) {
 		push_result(k, p, p->acc, FL_INSERT);
 		return 0;
 	}
-	if (p->told && retract(k, p, FL_UPDATE_BEFORE, err) < 0)
+	if (p->more->told && retract(k, p, FL_UPDATE_BEFORE, err) < 0)
 		return err->code;
-	push_result(k, p, p->acc, p->told ? FL_UPDATE_AFTER : FL_INSERT);
-	p->told = true;
-	if (!p->told_acc)
-		p->told_acc = fl_xcalloc(1, sizeof *p->told_acc);
-	fl_buf_clear(p->told_acc);
-	fl_aggs_save(k->aggs, p->acc, p->told_acc);
+	push_result(k, p, p->acc, p->more->told ? FL_UPDATE_AFTER : FL_INSERT);
+	p->more->told = true;
+	fl_buf_clear(&p->more->told_acc);
+	fl_aggs_save(k->aggs, p->acc, &p->more->told_acc);
 	return 0;
 }
 
@@ -454,7 +453,7 @@ purge(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 	if (put_fired(k, err) < 0)
 		return err->code;
 	drop_rows(k, p);
-	p->records = 0;
+	p->filled = false;
 	if (k->aggs) {
 		fl_aggs_clear(k->aggs, p->acc);
 		fl_aggs_init(k->aggs, p->acc);
@@ -489,13 +488,13 @@ pane_due(struct fl_keyed *k, struct fl_pane *p, int64_t at, struct fl_err *err)
 {
 	int64_t every;
 
-	if (p->every_ms <= at) {
-		bool last = p->every_ms == end_time(p);
+	if (p->more->every_ms <= at) {
+		bool last = p->more->every_ms == end_time(p);
 
-		if (__builtin_add_overflow(p->every_ms, k->spec.trigger_arg, &every) ||
+		if (__builtin_add_overflow(p->more->every_ms, k->spec.trigger_arg, &every) ||
 		    every > end_time(p))
 			every = end_time(p);
-		p->every_ms = last ? FL_TIME_MAX : every;
+		p->more->every_ms = last ? FL_TIME_MAX : every;
 		if (!last && fire_and_purge(k, p, err) < 0)
 			return err->code;
 	}
@@ -561,7 +560,7 @@ static bool
 may_defer(const struct fl_keyed *k)
 {
 	return k->spec.lateness == 0 && k->spec.trigger == FL_TRIGGER_DEFAULT && !k->updates &&
-	       k->fired.len < 4096 * sizeof(struct fl_result);
+	       k->fired.len < FIRED_MAX * sizeof(struct fl_result);
 }
 
 static int
@@ -622,8 +621,12 @@ new_pane(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, uint
 		p = fl_arena_alloc(&k->arena, k->pane_bytes);
 	k->budget.used += k->pane_bytes;
 	*p = (struct fl_pane){
-		.entry = e, .window = *w, .seq = seq, .every_ms = FL_TIME_MAX, .next = *panes_of(e)
+		.entry = e, .window = *w, .seq = seq, .next = *panes_of(e), .more = &k->plain
 	};
+	if (!k->is_plain) {
+		p->more = (struct fl_pane_more *)(void *)((char *)p + k->more_at);
+		*p->more = (struct fl_pane_more){ .every_ms = FL_TIME_MAX };
+	}
 	if (k->aggs)
 		fl_aggs_init(k->aggs, p->acc);
 	*panes_of(e) = p;
@@ -643,16 +646,17 @@ pane_at(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, uint6
 static void
 merge_rows(struct fl_pane *to, struct fl_pane *from)
 {
-	struct kept *a = to->first, *b = from->first, **at = &to->first;
+	struct fl_kept *a = to->more->first, *b = from->more->first, **at = &to->more->first;
 
 	while (a || b) {
-		struct kept **next = !b || (a && a->seq < b->seq) ? &a : &b;
+		struct fl_kept **next = !b || (a && a->seq < b->seq) ? &a : &b;
 
-		*at = to->last = *next;
+		*at = to->more->last = *next;
 		*next = (*next)->next;
-		at = &to->last->next;
+		at = &to->more->last->next;
 	}
-	from->first = from->last = NULL;
+	if (from->more->first)
+		from->more->first = from->more->last = NULL;
 }
 
 /* Everything of from into to; from goes. */
@@ -664,9 +668,12 @@ merge_panes(struct fl_keyed *k, struct fl_pane *to, struct fl_pane *from, struct
 	if (k->aggs && fl_aggs_merge(k->aggs, to->acc, from->acc, err) < 0)
 		return err->code;
 	merge_rows(to, from);
-	to->records += from->records;
-	to->count += from->count;
-	to->every_ms = from->every_ms < to->every_ms ? from->every_ms : to->every_ms;
+	to->filled = to->filled || from->filled;
+	if (!k->is_plain) {
+		to->more->count += from->more->count;
+		if (from->more->every_ms < to->more->every_ms)
+			to->more->every_ms = from->more->every_ms;
+	}
 	to->seq = from->seq < to->seq ? from->seq : to->seq;
 	unlink_pane(k, from);
 	pane_drop(k, from);
@@ -701,9 +708,10 @@ session_of(struct fl_keyed *k, struct fl_entry *e, int64_t time, uint64_t seq, s
 			*ret = p; /* inside it: nothing changes */
 			return 0;
 		}
-		if (p->told && retract(k, p, FL_DELETE, err) < 0)
+		if (p->more->told && retract(k, p, FL_DELETE, err) < 0)
 			return err->code;
-		p->told = false;
+		if (!k->is_plain)
+			p->more->told = false;
 		w.start = p->window.start < w.start ? p->window.start : w.start;
 		w.end = p->window.end > w.end ? p->window.end : w.end;
 		if (into && merge_panes(k, into, p, err) < 0)
@@ -723,9 +731,9 @@ on_element(struct fl_keyed *k, struct fl_pane *p, int64_t time, struct fl_err *e
 	const struct fl_window_spec *s = &k->spec;
 
 	if (s->trigger == FL_TRIGGER_COUNT) {
-		if (++p->count < s->trigger_arg)
+		if (++p->more->count < s->trigger_arg)
 			return 0;
-		p->count = 0;
+		p->more->count = 0;
 		if (add_pending(k, err) < 0 || fire_and_purge(k, p, err) < 0)
 			return err->code;
 		return may_defer(k) ? 0 : put_fired(k, err);
@@ -736,12 +744,12 @@ on_element(struct fl_keyed *k, struct fl_pane *p, int64_t time, struct fl_err *e
 			return err->code;
 		return put_fired(k, err);
 	}
-	if (s->trigger == FL_TRIGGER_EVERY && p->every_ms == FL_TIME_MAX) {
+	if (s->trigger == FL_TRIGGER_EVERY && p->more->every_ms == FL_TIME_MAX) {
 		int64_t next = fl_window_start(time, 0, s->trigger_arg);
 
 		if (__builtin_add_overflow(next, s->trigger_arg, &next) || next > end_time(p))
 			next = end_time(p);
-		p->every_ms = next;
+		p->more->every_ms = next;
 	}
 	return 0;
 }
@@ -751,7 +759,7 @@ add_to(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time, struct
 {
 	void *acc = p->acc;
 
-	p->records++;
+	p->filled = true;
 	if (k->keeps_rows) {
 		keep_row(k, p, row, time);
 	} else {

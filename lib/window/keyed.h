@@ -28,6 +28,16 @@
 #include "window/timers.h"
 
 struct fl_pane; /* one window of one key */
+struct fl_kept; /* a record that a window keeps */
+
+/* What only windows with triggers, kept records or updates need. */
+struct fl_pane_more {
+	int64_t every_ms;       /* next firing of "every"; FL_TIME_MAX: none */
+	int64_t count;          /* records since the count trigger fired */
+	bool told;              /* updates: it has given a row */
+	struct fl_buf told_acc; /* updates: the accumulator as it was told */
+	struct fl_kept *first, *last;
+};
 
 struct fl_keyed {
 	struct fl_window_spec spec;
@@ -43,6 +53,9 @@ struct fl_keyed {
 	struct fl_keys keys;
 	struct fl_table table;        /* value: the key's first pane */
 	size_t pane_bytes;
+	size_t more_at;               /* in a pane, where it has its own */
+	bool is_plain;                /* panes need no more than this: */
+	struct fl_pane_more plain;
 	struct fl_pane *free_panes;
 	struct fl_arena arena;        /* panes */
 

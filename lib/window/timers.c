@@ -42,6 +42,8 @@ insert(struct fl_timers *t, const struct fl_timer *timer)
 	unsigned b = at <= t->now ? 0 : 64 - (unsigned)__builtin_clzll(at ^ t->now);
 
 	fl_buf_put(&t->bucket[b], timer, sizeof *timer);
+	if (b < 4) /* it comes up soon */
+		__builtin_prefetch(timer->what);
 	t->used |= b < 64 ? UINT64_C(1) << b : 0;
 }
 

@@ -1077,3 +1077,8 @@
 	{ "2-(-3)", "5" },
 	{ "", "?empty expression in: " },
 	{ "  ", "?empty expression in:   " },
+	{ "to_timestamp('2020-01-02 13:05:06.789', 'yyyy-MM-dd HH:mm:ss.SSS')",
+	  "2020-01-02T13:05:06.789Z" },
+	{ "to_timestamp('01:05 PM 2020-01-02', 'HH12:MI AM YYYY-MM-DD')",
+	  "2020-01-02T13:05:00.000Z" },
+	{ "(regexp_matches('a1b2', '([a-z])(.)'))[2]", "1" },
