@@ -20,6 +20,7 @@ lib_libflue_a_SOURCES = \
 	lib/expr/agg-mem.c \
 	lib/expr/agg-num.c \
 	lib/expr/agg-pick.c \
+	lib/expr/agg-quant.c \
 	lib/expr/agg-set.c \
 	lib/expr/agg-sketch.c \
 	lib/expr/agg-sum.c \

@@ -248,7 +248,9 @@ try_output() {
 # ---- all the rest of the table ----------------------------------------------------
 
 @test "exit status 0: done" {
-	run -0 fcat "$CLICKS"
+	run -0 --separate-stderr fcat --ocsv "$CLICKS"
+	assert_equal "$output" "$(cat "$CLICKS")"
+	assert_equal "$stderr" ""
 }
 
 @test "exit status 64: an option's value out of range" {

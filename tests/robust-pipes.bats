@@ -96,6 +96,7 @@ noted='noted() { echo "$BASHPID" >"$1"; shift; exec "$@"; }'
 		[ $((${EPOCHREALTIME/./} - start)) -lt 1000000 ] ||
 			built_with_sanitizers || fail "$tool takes longer than a second"
 		expect '@(0|141) @(0|141) 0' ''
+		[[ $(cat out) == '{"'*'}' ]] || fail "$tool prints $(cat out)"
 	done
 }
 

@@ -38,6 +38,8 @@ open_final(struct fcat *f, struct fl_run *run, struct fl_err *err)
 		return fl_fail(err, FL_EUSAGE, "--final: this is no changelog, it has no column \"op\"");
 	fl_header_clear_columns(out);
 	out->changelog = false;
+	free(out->time); /* neither a table's rows nor frames have a time of their own */
+	out->time = NULL;
 	f->from = fl_xcalloc(in->column_count, sizeof *f->from);
 	fl_header_init(&f->row);
 	for (uint32_t i = 0; i < in->column_count; i++) {
@@ -181,19 +183,21 @@ open_frames(struct fl_run *run)
 
 	fl_header_clear_columns(out);
 	out->changelog = false;
+	free(out->time); /* neither a table's rows nor frames have a time of their own */
+	out->time = NULL;
 	for (size_t i = 0; i < FL_ARRAY_LEN(frame_columns); i++)
 		(void)fl_header_add(out, frame_columns[i], strlen(frame_columns[i]), FL_TEXT);
 }
 
 static size_t
-watermark_text(const struct fl_watermark *wm, char *buf)
+watermark_text(const struct fl_watermark *wm, char *buf, size_t cap)
 {
 	char time[FL_TIME_TEXT_MAX];
 	size_t n = fl_time_format(wm->ms, NULL, true, time);
 
 	if (wm->ms == FL_TIME_MAX || wm->ms == FL_TIME_MIN)
 		n = (size_t)snprintf(time, sizeof time, wm->ms == FL_TIME_MAX ? "the end" : "none yet");
-	return (size_t)sprintf(buf, "%.*s%s", (int)n, time, wm->idle ? ", idle" : "");
+	return (size_t)snprintf(buf, cap, "%.*s%s", (int)n, time, wm->idle ? ", idle" : "");
 }
 
 static size_t
@@ -205,7 +209,7 @@ frame_text(const struct fl_frame *fr, char *buf, size_t cap, struct fl_err *err)
 	struct fl_end end;
 
 	if (fr->type == FL_FRAME_WATERMARK && fl_frame_get_watermark(fr, &wm, err) == 0)
-		return watermark_text(&wm, buf);
+		return watermark_text(&wm, buf, cap);
 	if (fr->type == FL_FRAME_BARRIER && fl_frame_get_barrier(fr, &b, err) == 0)
 		return (size_t)snprintf(buf, cap, "checkpoint %" PRIu64 ", attempt %" PRIu64, b.id,
 					b.attempt);

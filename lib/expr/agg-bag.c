@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bag: all values in order. For what needs them all (percentiles, array_agg,
- * string_agg), and for what must find the next best when one is taken back
- * (min, max, first, last, arg_min, arg_max over a changelog).
+ * A bag: all values in order. For what needs them all (array_agg, string_agg,
+ * percentiles that agg-quant.c does not hold more simply), and for what must find
+ * the next best when one is taken back (min, max, first, last, arg_min, arg_max
+ * over a changelog).
  *
  * It is a list of blocks of up to 128 entries each, so that inserting and
  * removing move little, and counting by blocks finds the n-th quickly.
@@ -336,35 +337,47 @@ bag_take_back(struct fl_aggs *a, const struct fl__core *c, struct bag *bag, cons
 
 /* ---- the core ----------------------------------------------------------- */
 
+void
+fl__bag_add_one(struct fl_aggs *a, const struct fl__core *c, const struct fl__rows *r, uint32_t k)
+{
+	uint32_t i = fl__row(r, k);
+	struct keyed_entry e;
+
+	if (!fl__passes(c, i))
+		return;
+	e.e.value = fl__cell_get(&c->arg->vec, i);
+	if (e.e.value.kind == FL__CELL_NONE && !c->keep_nulls)
+		return;
+	e.e.num = c->order == FL__BY_VALUE ? 1 : r->seq + i;
+	if (c->order == FL__BY_KEY) {
+		e.key = fl__cell_get(&c->by->vec, i);
+		if (e.key.kind == FL__CELL_NONE && !c->keep_null_keys)
+			return;
+	}
+	if (!fl__is_back(r, i)) {
+		bag_insert(a, c, bag_of(c, r->accs[k]), &e.e);
+		return;
+	}
+	if (c->order == FL__BY_KEY)
+		e.e.num = 0; /* from the first of this key on */
+	bag_take_back(a, c, *bag_of(c, r->accs[k]), &e.e);
+}
+
 static int
 bag_add(struct fl_aggs *a, const struct fl__core *c, const struct fl__rows *r, struct fl_err *err)
 {
 	(void)err;
-	for (uint32_t k = 0; k < r->n; k++) {
-		uint32_t i = fl__row(r, k);
-		bool back = fl__is_back(r, i);
-		struct keyed_entry e;
-
-		if (!fl__passes(c, i))
-			continue;
-		e.e.value = fl__cell_get(&c->arg->vec, i);
-		if (e.e.value.kind == FL__CELL_NONE && !c->keep_nulls)
-			continue;
-		e.e.num = c->order == FL__BY_VALUE ? 1 : r->seq + i;
-		if (c->order == FL__BY_KEY) {
-			e.key = fl__cell_get(&c->by->vec, i);
-			if (e.key.kind == FL__CELL_NONE && !c->keep_null_keys)
-				continue;
-		}
-		if (back) {
-			if (c->order == FL__BY_KEY)
-				e.e.num = 0; /* from the first of this key on */
-			bag_take_back(a, c, *bag_of(c, r->accs[k]), &e.e);
-		} else {
-			bag_insert(a, c, bag_of(c, r->accs[k]), &e.e);
-		}
-	}
+	for (uint32_t k = 0; k < r->n; k++)
+		fl__bag_add_one(a, c, r, k);
 	return 0;
+}
+
+void
+fl__bag_put(struct fl_aggs *a, const struct fl__core *c, void *acc, const struct fl__cell *v)
+{
+	const struct entry e = { .value = *v, .num = 1 };
+
+	bag_insert(a, c, bag_of(c, acc), &e);
 }
 
 static int
@@ -466,22 +479,22 @@ fl__result_bag_end(struct fl_aggs *a, const struct fl__call *call, const void *a
 	return 0;
 }
 
-/* ---- percentiles -------------------------------------------------------- */
+/* ---- percentiles --------------------------------------------------------- */
 
 uint64_t
-fl__rank(const struct fl__call *call, uint64_t n)
+fl__bag_count(const struct fl__core *c, const void *acc, bool distinct)
 {
-	__extension__ typedef unsigned __int128 u128;
-	u128 den = (u128)(uint64_t)call->denominator;
-	u128 rank = ((u128)(uint64_t)call->numerator * n + den - 1) / den;
+	const struct bag *bag = *bag_of(c, acc);
 
-	return rank < 1 ? 1 : rank > n ? n : (uint64_t)rank;
+	if (!bag)
+		return 0;
+	return distinct ? bag->entries : bag->total;
 }
 
-/* Value number k (from 0) in order; of different ones only, if distinct. */
-static const struct fl__cell *
-select_value(const struct fl__core *c, const struct bag *bag, uint64_t k, bool distinct)
+const struct fl__cell *
+fl__bag_select(const struct fl__core *c, const void *acc, uint64_t k, bool distinct)
 {
+	const struct bag *bag = *bag_of(c, acc);
 	const struct block *b;
 	uint32_t i = 0;
 
@@ -503,77 +516,6 @@ select_value(const struct fl__core *c, const struct bag *bag, uint64_t k, bool d
 		i++;
 	}
 	return &entry_at(c, b, i)->value;
-}
-
-/* The places that interpolation has added, as far as they are zeros. */
-static void
-trim(struct fl_dec *d, uint32_t scale)
-{
-	fl_int128 m = fl_dec_mantissa(d);
-	uint32_t have = d->scale;
-
-	if (have > FL_DEC_DIGITS_MAX)
-		return;
-	while (have > scale && m % 10 == 0) {
-		m /= 10;
-		have--;
-	}
-	*d = fl_dec_make(m, have);
-}
-
-/* low + (high - low) * part / denominator; the denominator is a power of ten. */
-static int
-interpolate(const struct fl__call *call, const struct fl__cell *low, const struct fl__cell *high,
-	    int64_t part, struct fl_colbuf *out, struct fl_err *err)
-{
-	struct fl_dec a, b, d, f = fl_dec_from_int(part);
-	uint32_t scale;
-
-	for (int64_t den = call->denominator; den > 1; den /= 10)
-		f.scale++;
-	if (part == 0 || fl__cell_compare(low, high) == 0 || !fl__cell_number(low, &a) ||
-	    !fl__cell_number(high, &b)) {
-		fl__cell_put(low, out);
-		return 0;
-	}
-	if (fl_dec_sub(&b, &a, &d) < 0 || fl_dec_mul(&d, &f, &d) < 0 || fl_dec_add(&a, &d, &d) < 0)
-		return fl_fail(err, FL_EDATA, "a percentile cannot be represented");
-	scale = a.scale > b.scale ? a.scale : b.scale;
-	trim(&d, scale > FL_DEC_DIGITS_MAX ? 0 : scale);
-	fl_put_dec(out, &d);
-	return 0;
-}
-
-int
-fl__result_percentile(struct fl_aggs *a, const struct fl__call *call, const void *acc,
-		      struct fl_colbuf *out, struct fl_err *err)
-{
-	const struct fl__core *c = call->core;
-	const struct bag *bag = *bag_of(c, acc);
-	uint64_t n, k, part;
-
-	(void)a;
-	if (!bag || bag->blocks == 0) {
-		fl_put_null(out);
-		return 0;
-	}
-	n = call->distinct ? bag->entries : bag->total;
-	if (!call->interpolate) {
-		k = fl__rank(call, n) - 1;
-		k = call->descending ? n - 1 - k : k;
-		fl__cell_put(select_value(c, bag, k, call->distinct), out);
-		return 0;
-	}
-	k = (uint64_t)((fl_int128)call->numerator * (fl_int128)(n - 1) / call->denominator);
-	part = (uint64_t)((fl_int128)call->numerator * (fl_int128)(n - 1) % call->denominator);
-	if (call->descending)
-		return interpolate(call, select_value(c, bag, n - 1 - k, call->distinct),
-				   select_value(c, bag, part ? n - 2 - k : n - 1 - k,
-						call->distinct),
-				   (int64_t)part, out, err);
-	return interpolate(call, select_value(c, bag, k, call->distinct),
-			   select_value(c, bag, part ? k + 1 : k, call->distinct), (int64_t)part,
-			   out, err);
 }
 
 /* ---- array_agg, string_agg ---------------------------------------------- */

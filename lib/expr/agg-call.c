@@ -46,8 +46,8 @@ static const struct definition definitions[] = {
 	{ .name = "var_samp", .what = VAR, .args = 1, .distinct = MEANT, .usage = "var_samp(x)" },
 	{ .name = "var_pop", .what = VAR, .args = 1, .distinct = MEANT,
 	  .usage = "var_pop(x)", .population = true },
-	{ .name = "approx_count_distinct", .what = APPROX_COUNT_DISTINCT, .args = 1, .distinct = IGNORED,
-	  .usage = "approx_count_distinct(x)" },
+	{ .name = "approx_count_distinct", .what = APPROX_COUNT_DISTINCT, .args = 1,
+	  .distinct = IGNORED, .usage = "approx_count_distinct(x)" },
 	{ .name = "topk", .what = TOPK, .args = 2, .distinct = REFUSED, .usage = "topk(x, k)" },
 	{ .name = "array_agg", .what = ARRAY_AGG, .args = 1, .distinct = MEANT,
 	  .usage = "array_agg(x)" },
@@ -271,9 +271,8 @@ check_call(const struct definition *d, const struct fl__agg_call *call, struct f
 	if (call->distinct && (call->star || d->distinct == REFUSED))
 		return fl_fail(err, FL_EUSAGE, "%s: DISTINCT is not possible here", call->text);
 	if (call->within_group != ordered_set)
-		return fl_fail(err, FL_EUSAGE,
-			       ordered_set ? "%s: want %s" : "%s: WITHIN GROUP is not for this, want %s",
-			       call->text, d->usage);
+		return fl_fail(err, FL_EUSAGE, "%s: %swant %s", call->text,
+			       ordered_set ? "" : "WITHIN GROUP is not for this, ", d->usage);
 	if (!ordered_set && !list && call->order_count)
 		return fl_fail(err, FL_EUSAGE, "%s: ORDER BY is only for array_agg and string_agg",
 			       call->text);
@@ -310,7 +309,8 @@ take_k(const struct fl__agg_call *call, struct fl__call *to, struct fl_err *err)
 	if (constant(call, call->args[1], "k", &v, err) < 0)
 		return err->code;
 	if (!fl__cell_number(&v, &d) || !fl_dec_is_int64(&d, &k) || k < 1)
-		return fl_fail(err, FL_EUSAGE, "%s: k must be a whole number from 1 on", call->text);
+		return fl_fail(err, FL_EUSAGE, "%s: k must be a whole number from 1 on",
+			       call->text);
 	to->k = (uint64_t)k;
 	return 0;
 }
@@ -435,7 +435,8 @@ choose_list(const struct definition *d, const struct fl__agg_call *call, struct 
 
 	c->keep_nulls = array;
 	if (call->distinct) {
-		use(to, c, &fl__set_ops, array ? fl__result_set_array : fl__result_set_string, FL_TEXT);
+		use(to, c, &fl__set_ops, array ? fl__result_set_array : fl__result_set_string,
+		    FL_TEXT);
 		return;
 	}
 	use(to, c, &fl__bag_ops, array ? fl__result_bag_array : fl__result_bag_string, FL_TEXT);
@@ -449,10 +450,12 @@ choose_list(const struct definition *d, const struct fl__agg_call *call, struct 
 }
 
 static int
-choose_percentile(const struct definition *d, const struct fl__agg_call *call, struct fl__call *to,
-		  struct fl__core *c, struct fl_err *err)
+choose_percentile(const struct fl_aggs *a, const struct definition *d,
+		  const struct fl__agg_call *call, struct fl__call *to, struct fl__core *c,
+		  struct fl_err *err)
 {
-	use(to, c, &fl__bag_ops, fl__result_percentile, kind_of(c));
+	use(to, c, a->retract ? &fl__bag_ops : &fl__quantile_ops, fl__result_percentile,
+	    kind_of(c));
 	c->order = FL__BY_VALUE;
 	c->needs_number = d->interpolate;
 	to->interpolate = d->interpolate;
@@ -491,7 +494,7 @@ choose(struct fl_aggs *a, const struct definition *d, const struct fl__agg_call 
 	case PERCENTILE:
 	case MEDIAN:
 	case PERCENTILE_OF:
-		return choose_percentile(d, call, to, c, err);
+		return choose_percentile(a, d, call, to, c, err);
 	case APPROX_PERCENTILE:
 		c->needs_number = true;
 		use(to, c, &fl__sketch_ops, fl__result_sketch, FL_DOUBLE);
@@ -540,7 +543,8 @@ call_signature(struct fl_aggs *a, const struct fl__agg_call *call)
 		fl_buf_putc(b, ',');
 	}
 	for (uint32_t i = 0; i < call->order_count; i++) {
-		fl_buf_printf(b, " order by %d %d ", call->order[i].desc, call->order[i].nulls_first);
+		fl_buf_printf(b, " order by %d %d ", call->order[i].desc,
+			      call->order[i].nulls_first);
 		fl__expr_signature(call->order[i].expr, b);
 	}
 	if (call->filter) {

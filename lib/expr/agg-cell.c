@@ -66,6 +66,26 @@ dec_cell(const struct fl_dec *d)
 }
 
 static struct fl__cell
+bytes_cell(const char *p, size_t n)
+{
+	const struct fl_value v = { .type = FL_V_TEXT, .p = p, .n = n };
+	struct fl__cell c = { .kind = n <= FL__CELL_INLINE ? FL__CELL_SHORT : FL__CELL_LONG };
+	struct fl_dec d;
+
+	if (!fl_value_number(&v, &d))
+		c.flags = FL__CELL_NO_NUMBER;
+	if (c.kind == FL__CELL_LONG) {
+		c.len = (uint32_t)n;
+		c.p = p;
+		return c;
+	}
+	c.n = (uint8_t)n;
+	if (n)
+		memcpy(c.text, p, n);
+	return c;
+}
+
+static struct fl__cell
 text_cell(const char *p, size_t n, enum fl_tag tag)
 {
 	struct fl__cell c = { .tag = (uint8_t)tag };
@@ -78,19 +98,11 @@ text_cell(const char *p, size_t n, enum fl_tag tag)
 		d.scale = places;
 		c = dec_cell(&d);
 		c.tag = (uint8_t)tag;
-		c.is_text = 1;
+		c.flags = FL__CELL_WAS_TEXT;
 		return c;
 	}
-	if (n <= FL__CELL_INLINE) {
-		c.kind = FL__CELL_SHORT;
-		c.n = (uint8_t)n;
-		if (n)
-			memcpy(c.text, p, n);
-		return c;
-	}
-	c.kind = FL__CELL_LONG;
-	c.len = (uint32_t)n;
-	c.p = p;
+	c = bytes_cell(p, n);
+	c.tag = (uint8_t)tag;
 	return c;
 }
 
@@ -233,7 +245,7 @@ fl__cell_value(const struct fl__cell *c, char tmp[FL_NUMBER_TEXT_MAX])
 {
 	struct fl_value v = plain_value(c);
 
-	if (c->is_text)
+	if (c->flags & FL__CELL_WAS_TEXT)
 		v.p = fl__cell_text(c, tmp, &v.n);
 	return v;
 }
@@ -262,6 +274,19 @@ compare_numbers(const struct fl__cell *a, const struct fl__cell *b)
 	return fl_dec_compare(&x, &y);
 }
 
+/* SHORT or LONG. */
+static int
+compare_texts(const struct fl__cell *a, const struct fl__cell *b)
+{
+	const char *ap = a->kind == FL__CELL_SHORT ? a->text : a->p;
+	const char *bp = b->kind == FL__CELL_SHORT ? b->text : b->p;
+	uint32_t an = a->kind == FL__CELL_SHORT ? a->n : a->len;
+	uint32_t bn = b->kind == FL__CELL_SHORT ? b->n : b->len;
+	int c = memcmp(ap, bp, an < bn ? an : bn);
+
+	return c ? c : (an > bn) - (an < bn);
+}
+
 int
 fl__cell_compare(const struct fl__cell *a, const struct fl__cell *b)
 {
@@ -271,9 +296,9 @@ fl__cell_compare(const struct fl__cell *a, const struct fl__cell *b)
 		return (a->i > b->i) - (a->i < b->i);
 	if (is_number(a) && is_number(b))
 		return compare_numbers(a, b);
-	if (a->kind == FL__CELL_SHORT && b->kind == FL__CELL_SHORT && a->n == b->n &&
-	    memcmp(a->text, b->text, a->n) == 0)
-		return 0;
+	if (a->flags & b->flags & FL__CELL_NO_NUMBER && a->tag != FL_TAG_BOOL &&
+	    b->tag != FL_TAG_BOOL)
+		return compare_texts(a, b);
 	x = plain_value(a);
 	y = plain_value(b);
 	return fl_value_compare(&x, &y);
@@ -347,7 +372,7 @@ fl__cell_put(const struct fl__cell *c, struct fl_colbuf *out)
 	char tmp[FL_NUMBER_TEXT_MAX];
 	struct fl_value v;
 
-	if (c->kind == FL__CELL_INT && !c->is_text) {
+	if (c->kind == FL__CELL_INT && !(c->flags & FL__CELL_WAS_TEXT)) {
 		fl_put_int(out, c->i);
 		return;
 	}
@@ -373,7 +398,7 @@ fl__cell_json(const struct fl__cell *c, struct fl_buf *out)
 		break;
 	case FL__CELL_INT:
 	case FL__CELL_DEC:
-		raw = !c->is_text || c->tag != FL_TAG_STRING;
+		raw = !(c->flags & FL__CELL_WAS_TEXT) || c->tag != FL_TAG_STRING;
 		break;
 	case FL__CELL_DOUBLE:
 		raw = isfinite(c->f);
@@ -434,7 +459,7 @@ void
 fl__save_cell(struct fl_buf *out, const struct fl__cell *c)
 {
 	fl__save_u8(out, c->kind);
-	fl__save_u8(out, (uint8_t)(c->tag | c->is_text << 7));
+	fl__save_u8(out, (uint8_t)(c->tag | (c->flags & FL__CELL_WAS_TEXT) << 7));
 	switch ((enum fl__cell_kind)c->kind) {
 	case FL__CELL_INT:
 	case FL__CELL_TIME:
@@ -546,14 +571,11 @@ load_text(struct fl__reader *r, struct fl__cell *c)
 		return;
 	}
 	p = take(r, (size_t)n);
-	if (!p)
-		return;
-	if (c->kind == FL__CELL_SHORT) {
-		c->n = (uint8_t)n;
-		memcpy(c->text, p, n);
-	} else {
-		c->len = (uint32_t)n;
-		c->p = p;
+	if (p) {
+		uint8_t tag = c->tag;
+
+		*c = bytes_cell(p, (size_t)n);
+		c->tag = tag;
 	}
 }
 
@@ -565,8 +587,8 @@ fl__load_cell(struct fl__reader *r)
 	uint64_t v;
 
 	c.tag = tag & 0x7f;
-	c.is_text = tag >> 7;
-	if (c.tag >= FL_TAGS || (c.is_text && c.kind != FL__CELL_INT && c.kind != FL__CELL_DEC))
+	c.flags = tag >> 7 ? FL__CELL_WAS_TEXT : 0;
+	if (c.tag >= FL_TAGS || (c.flags && c.kind != FL__CELL_INT && c.kind != FL__CELL_DEC))
 		r->bad = true;
 	switch ((enum fl__cell_kind)c.kind) {
 	case FL__CELL_INT:

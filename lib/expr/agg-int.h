@@ -13,7 +13,8 @@
  *	agg-num.c     numbers of a column, parsed once a batch
  *	agg-sum.c     count, sum, avg, stddev, var, bool_and, bool_or
  *	agg-pick.c    min, max, first, last, arg_min, arg_max while nothing is taken back
- *	agg-bag.c     all values in order: the same with retractions, pNN, lists
+ *	agg-bag.c     all values in order: the same with retractions, lists
+ *	agg-quant.c   pNN, median, percentile_cont, percentile_disc
  *	agg-set.c     different values and how often: distinct, topk
  *	agg-sketch.c  approx_count_distinct, approx_pNN
  *	agg-call.c    from a call to its core and result
@@ -64,16 +65,21 @@ enum fl__cell_kind {
 
 #define FL__CELL_INLINE 20
 
+enum {
+	FL__CELL_WAS_TEXT = 1,  /* INT, DEC */
+	FL__CELL_NO_NUMBER = 2, /* SHORT, LONG: fl_value_number would say no */
+};
+
 /*
  * A value. Text that is the usual text of its number (5, -3.20, but not 05) is
- * kept as the number; is_text then says that it is to be text again, of that
+ * kept as the number; WAS_TEXT then says that it is to be text again, of that
  * tag. Cells of equal text are of equal kind.
  */
 struct fl__cell {
 	uint8_t kind;    /* enum fl__cell_kind */
 	uint8_t tag;     /* enum fl_tag */
 	uint8_t n;       /* SHORT: length; DEC: scale */
-	uint8_t is_text; /* INT, DEC: came as text */
+	uint8_t flags;   /* FL__CELL_.. */
 	union {
 		char text[FL__CELL_INLINE];
 		struct {
@@ -220,7 +226,7 @@ enum fl__core_id {
 	FL__COUNT_ALL = 1, FL__COUNT = 2, FL__SUM = 3, FL__VAR = 4, FL__TRUTHS = 5,
 	FL__MIN = 6, FL__MAX = 7, FL__FIRST = 8, FL__LAST = 9, FL__ARG_MIN = 10, FL__ARG_MAX = 11,
 	FL__BAG = 12, FL__SET = 13, FL__SET_SUM = 14, FL__SET_VAR = 15, FL__HLL = 16,
-	FL__SKETCH = 17,
+	FL__SKETCH = 17, FL__QUANTILES = 18,
 };
 
 struct fl__core_ops {
@@ -330,7 +336,7 @@ struct fl_aggs {
 extern const struct fl__core_ops fl__count_all_ops, fl__count_ops, fl__sum_ops, fl__var_ops,
 	fl__truth_ops, fl__min_ops, fl__max_ops, fl__first_ops, fl__last_ops, fl__arg_min_ops,
 	fl__arg_max_ops, fl__bag_ops, fl__set_ops, fl__set_sum_ops, fl__set_var_ops, fl__hll_ops,
-	fl__sketch_ops;
+	fl__sketch_ops, fl__quantile_ops;
 
 /* ---- agg-sum.c ---------------------------------------------------------- */
 
@@ -366,7 +372,20 @@ int fl__result_var(struct fl_aggs *a, const struct fl__call *call, const void *a
 int fl__result_truth(struct fl_aggs *a, const struct fl__call *call, const void *acc,
 		     struct fl_colbuf *out, struct fl_err *err);
 
-/* ---- agg-pick.c, agg-bag.c, agg-set.c, agg-sketch.c --------------------- */
+/* ---- agg-bag.c ------------------------------------------------------------- */
+
+/* Record k of r; and one value to a BY_VALUE bag. acc is that of the core. */
+void fl__bag_add_one(struct fl_aggs *a, const struct fl__core *c, const struct fl__rows *r,
+		     uint32_t k);
+void fl__bag_put(struct fl_aggs *a, const struct fl__core *c, void *acc,
+		 const struct fl__cell *v);
+
+/* How many values a BY_VALUE bag has, and number k (from 0) in order. */
+uint64_t fl__bag_count(const struct fl__core *c, const void *acc, bool distinct);
+const struct fl__cell *fl__bag_select(const struct fl__core *c, const void *acc, uint64_t k,
+				      bool distinct);
+
+/* ---- agg-pick.c, agg-bag.c, agg-quant.c, agg-set.c, agg-sketch.c --------------------- */
 
 int fl__result_pick(struct fl_aggs *a, const struct fl__call *call, const void *acc,
 		    struct fl_colbuf *out, struct fl_err *err);

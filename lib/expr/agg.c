@@ -51,6 +51,8 @@
  *	SET, SET_SUM, SET_VAR  number of entries; each: value, count, arrival number
  *	HLL               byte 0, number of hashes, 8 bytes each; or 1, 16384 registers
  *	SKETCH            number of bins; each: bin + 100001, count
+ *	QUANTILES         byte 1, then BAG; or 0, number of values, if there are any byte
+ *	                  tag, byte was text; each: digits as a signed number, byte places
  *
  *	A number is 7 bits a byte, the lowest first, with the highest bit set in all
  *	bytes but the last; a signed number v is (v << 1) ^ (v >> 63) as a number.
@@ -121,7 +123,8 @@ fl_aggs_define(struct fl_aggs *a, const char *definition, struct fl_err *err)
 		return fl_fail(err, FL_EUSAGE, "\"%s\": want NAME=EXPR", definition);
 	for (size_t i = 0; i < a->result_count; i++)
 		if (strlen(a->result[i].name) == n && memcmp(a->result[i].name, definition, n) == 0)
-			return fl_fail(err, FL_EUSAGE, "\"%s\" is defined twice", a->result[i].name);
+			return fl_fail(err, FL_EUSAGE, "\"%s\" is defined twice",
+				       a->result[i].name);
 	a->result = fl_xreallocarray(a->result, a->result_count + 1, sizeof *a->result);
 	r = &a->result[a->result_count++];
 	r->name = fl_xstrndup(definition, n);
@@ -157,8 +160,8 @@ check_columns(const struct fl__result *r, const struct fl_header *h, struct fl_e
 		return 0;
 	if (is_key(h, column))
 		return fl_fail(err, FL_EUSAGE,
-			       "%s: the key \"%s\" stands in the result anyway; inside an expression "
-			       "write first(%s)", r->name, name, name);
+			       "%s: the key \"%s\" stands in the result anyway; inside an "
+			       "expression write first(%s)", r->name, name, name);
 	return fl_fail(err, FL_EUSAGE,
 		       "%s: column \"%s\" must be inside an aggregate, as in sum(%s) or last(%s)",
 		       r->name, name, name, name);

@@ -47,7 +47,7 @@ enum fl_kind fl_aggs_kind(const struct fl_aggs *a, size_t i);
 size_t fl_aggs_extra_bytes(const struct fl_aggs *a);  /* memory behind all accumulators */
 
 /* True if every call can be merged exactly from parts (all can, but ask). */
-bool fl_aggs_order_free(const struct fl_aggs *a); /* no first/last/array_agg/string_agg/arg_* */
+bool fl_aggs_order_free(const struct fl_aggs *a); /* no first, last, array_agg, string_agg, arg_*, topk */
 
 void fl_aggs_init(const struct fl_aggs *a, void *acc);
 void fl_aggs_clear(struct fl_aggs *a, void *acc);     /* frees what it holds; then as after init */

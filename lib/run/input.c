@@ -415,6 +415,10 @@ frame_event(struct fl_input *in, const struct fl_frame *f, struct fl_event *ev, 
 				       "damaged stream: frame %llu has %u columns, the header %u",
 				       (unsigned long long)f->seq, ev->batch.cols,
 				       in->header.column_count);
+		if (in->header.time && !ev->batch.time)
+			return fl_fail(err, FL_EDATA,
+				       "damaged stream: frame %llu has no times, though the header says so",
+				       (unsigned long long)f->seq);
 		return 0;
 	case FL_FRAME_WATERMARK:
 		ev->type = FL_EV_WATERMARK;

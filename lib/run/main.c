@@ -205,10 +205,13 @@ fl_main(const struct fl_op *op, int argc, char **argv)
 	}
 	status = -rc;
 	if (rc < 0) {
+		struct fl_err ignored; /* one message is enough */
+
+		/* what is finished leaves before the message that says why there is no more */
+		fl_output_fail(&run.out, wants_frames(argc, argv), status);
+		(void)fl_sides_flush(run.sides, &ignored);
 		if (!err.quiet)
 			(void)fprintf(stderr, "%s: %s\n", op->name, err.msg);
-		fl_output_fail(&run.out, wants_frames(argc, argv), status);
-		(void)fl_sides_flush(run.sides, &err);
 	}
 	print_counts(&run);
 out:

@@ -218,8 +218,8 @@ encode_lineage(const struct fl_lineage *l)
 		json_array_append_new(args, encode_name(l->args[i], strlen(l->args[i])));
 	for (uint32_t i = 0; i < l->input_count; i++)
 		json_array_append_new(inputs, json_integer(l->inputs[i]));
-	return json_pack("{s:o, s:s, s:o, s:s, s:o}", "uid", encode_name(l->uid, strlen(l->uid)), "tool",
-			 l->tool, "args", args, "instance", l->instance, "inputs", inputs);
+	return json_pack("{s:o, s:o, s:o, s:s, s:o}", "uid", encode_name(l->uid, strlen(l->uid)), "tool",
+			 encode_name(l->tool, strlen(l->tool)), "args", args, "instance", l->instance, "inputs", inputs);
 }
 
 static int
@@ -253,7 +253,7 @@ fl_header_encode(const struct fl_header *h, struct fl_buf *out)
 	if (h->time)
 		json_object_set_new(root, "time", encode_name(h->time, strlen(h->time)));
 	if (h->format)
-		json_object_set_new(root, "format", json_string(h->format));
+		json_object_set_new(root, "format", encode_name(h->format, strlen(h->format)));
 	if (h->window.kind != FL_WINDOW_NONE)
 		json_object_set_new(root, "window", encode_window(&h->window));
 	if (h->checkpoint_dir)
@@ -390,6 +390,8 @@ decode_window(struct decoder *d, const json_t *o, struct fl_window_spec *w)
 		d->wrong = "size";
 	if (w->slide < 0 || w->lateness < 0 || w->trigger_arg < 0)
 		d->wrong = "slide, lateness or trigger_arg";
+	if ((w->trigger == FL_TRIGGER_EVERY || w->trigger == FL_TRIGGER_COUNT) && w->trigger_arg == 0)
+		d->wrong = "trigger_arg";
 }
 
 static void

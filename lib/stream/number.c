@@ -557,8 +557,7 @@ round_to(double v, int n, char digit[20], int *ret_n, int *ret_exponent)
 	for (p = text; *p && *p != 'e'; p++)
 		if (is_digit(*p)) /* the point is the locale's */
 			digit[len++] = *p;
-	if (*p == 'e')
-		exponent = atoi(p + 1);
+	(void)parse_exponent(p + 1, p + strlen(p), &exponent); /* printf always has one */
 	while (len > 1 && digit[len - 1] == '0')
 		len--;
 	*ret_n = len;

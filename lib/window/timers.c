@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "window/timers.h"
 
-#include "base/err.h"
+#include <stdlib.h>
 
 /* int64_t in the order of uint64_t. */
 static uint64_t
@@ -31,20 +31,30 @@ fl_timers_init(struct fl_timers *t)
 void
 fl_timers_release(struct fl_timers *t)
 {
-	for (size_t i = 0; i < FL_ARRAY_LEN(t->bucket); i++)
-		fl_buf_release(&t->bucket[i]);
+	fl_buf_release(&t->due);
+	for (unsigned l = 0; l < FL_TIMER_LEVELS; l++) {
+		for (unsigned d = 0; t->bucket[l] && d < FL_TIMER_DIGITS; d++)
+			fl_buf_release(&t->bucket[l][d]);
+		free(t->bucket[l]);
+	}
 }
 
 static void
 insert(struct fl_timers *t, const struct fl_timer *timer)
 {
 	uint64_t at = ordered(timer->at);
-	unsigned b = at <= t->now ? 0 : 64 - (unsigned)__builtin_clzll(at ^ t->now);
+	unsigned level, digit;
 
-	fl_buf_put(&t->bucket[b], timer, sizeof *timer);
-	if (b < 4) /* it comes up soon */
-		__builtin_prefetch(timer->what);
-	t->used |= b < 64 ? UINT64_C(1) << b : 0;
+	if (at <= t->now) {
+		fl_buf_put(&t->due, timer, sizeof *timer);
+		return;
+	}
+	level = (63 - (unsigned)__builtin_clzll(at ^ t->now)) / 8;
+	digit = at >> (8 * level) & 255;
+	if (!t->bucket[level])
+		t->bucket[level] = fl_xcalloc(FL_TIMER_DIGITS, sizeof(struct fl_buf));
+	fl_buf_put(&t->bucket[level][digit], timer, sizeof *timer);
+	t->used[level][digit / 64] |= UINT64_C(1) << digit % 64;
 }
 
 void
@@ -55,20 +65,36 @@ fl_timers_push(struct fl_timers *t, int64_t at, void *what)
 		t->earliest = ordered(at);
 }
 
-/* The lowest bucket with something in it; 65: all are empty. */
-static unsigned
-lowest(const struct fl_timers *t)
+/* The first bucket that is not empty: all in it come before all in later ones. */
+static bool
+lowest(const struct fl_timers *t, unsigned *ret_level, unsigned *ret_digit)
 {
-	if (t->used)
-		return (unsigned)__builtin_ctzll(t->used);
-	return t->bucket[64].len ? 64 : 65;
+	for (unsigned l = 0; l < FL_TIMER_LEVELS; l++) {
+		for (unsigned w = 0; w < FL_TIMER_DIGITS / 64; w++) {
+			if (!t->used[l][w])
+				continue;
+			*ret_level = l;
+			*ret_digit = w * 64 + (unsigned)__builtin_ctzll(t->used[l][w]);
+			return true;
+		}
+	}
+	return false;
 }
 
 static uint64_t
-minimum(const struct fl_buf *b)
+minimum(const struct fl_timers *t)
 {
+	const struct fl_buf *b;
 	uint64_t min = UINT64_MAX;
+	unsigned level, digit;
 
+	if (t->due.len)
+		return t->now;
+	if (!lowest(t, &level, &digit))
+		return min;
+	if (level == 0)
+		return (t->now & ~UINT64_C(255)) | digit;
+	b = &t->bucket[level][digit];
 	for (size_t i = 0; i < item_count(b); i++)
 		min = ordered(items(b)[i].at) < min ? ordered(items(b)[i].at) : min;
 	return min;
@@ -77,50 +103,42 @@ minimum(const struct fl_buf *b)
 int64_t
 fl_timers_earliest(const struct fl_timers *t)
 {
-	unsigned b = lowest(t);
-
-	if (b == 65)
-		return INT64_MAX;
-	return (int64_t)((b == 0 ? t->now : minimum(&t->bucket[b])) ^ (UINT64_C(1) << 63));
+	return (int64_t)(minimum(t) ^ (UINT64_C(1) << 63));
 }
 
 bool
 fl_timers_next(struct fl_timers *t, int64_t until, int64_t *ret_at)
 {
-	unsigned b = lowest(t);
-	struct fl_buf moved;
-	uint64_t min;
+	unsigned level = 0, digit = 0;
+	struct fl_buf *b;
 
-	min = b == 65 ? UINT64_MAX : b == 0 ? t->now : minimum(&t->bucket[b]);
-	t->earliest = min;
-	if (b == 65 || min > ordered(until))
+	t->earliest = minimum(t);
+	if (t->due.len == 0 && !lowest(t, &level, &digit))
 		return false;
-	*ret_at = (int64_t)(min ^ (UINT64_C(1) << 63));
-	if (b == 0)
+	if (t->earliest > ordered(until))
+		return false;
+	*ret_at = (int64_t)(t->earliest ^ (UINT64_C(1) << 63));
+	if (t->due.len)
 		return true;
-	/* with the new moment all of this bucket goes into lower ones */
-	t->now = min;
-	moved = t->bucket[b];
-	t->bucket[b] = (struct fl_buf){ 0 };
-	t->used &= b < 64 ? ~(UINT64_C(1) << b) : ~UINT64_C(0);
-	for (size_t i = 0; i < item_count(&moved); i++)
-		insert(t, &items(&moved)[i]);
-	fl_assert(t->bucket[b].len == 0);
-	fl_buf_release(&t->bucket[b]);
-	fl_buf_clear(&moved);
-	t->bucket[b] = moved; /* its storage is used again */
+	/* with the new moment all of this bucket goes into lower ones, or is due */
+	t->now = t->earliest;
+	b = &t->bucket[level][digit];
+	t->used[level][digit / 64] &= ~(UINT64_C(1) << digit % 64);
+	for (size_t i = 0; i < item_count(b); i++) {
+		__builtin_prefetch(items(b)[i].what); /* it comes up soon */
+		insert(t, &items(b)[i]);
+	}
+	if (level > 1) /* its turn comes again in hours, or never */
+		fl_buf_release(b);
+	fl_buf_clear(b);
 	return true;
 }
 
 void *
 fl_timers_take(struct fl_timers *t)
 {
-	struct fl_buf *b = &t->bucket[0];
-
-	if (b->len == 0)
+	if (t->due.len == 0)
 		return NULL;
-	b->len -= sizeof(struct fl_timer);
-	if (b->len == 0)
-		t->used &= ~UINT64_C(1);
-	return items(b)[item_count(b)].what;
+	t->due.len -= sizeof(struct fl_timer);
+	return items(&t->due)[item_count(&t->due)].what;
 }

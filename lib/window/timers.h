@@ -3,9 +3,10 @@
  * A queue of event timers: a radix heap.
  *
  * Time only moves forward: what is taken out is never before what was taken out
- * last. So a timer can lie in a bucket chosen by the highest bit in which it
- * differs from that moment, and only moves to a lower one when its bucket's turn
- * comes; pushing is an append, and there is no tree to walk through memory.
+ * last. So a timer lies in a bucket chosen by the highest byte in which it differs
+ * from the present moment, and by that byte's value. It moves to a lower one when
+ * its bucket's turn comes: twice or three times in all. Pushing is an append, and
+ * there is no tree to walk through memory.
  *
  * A timer of a moment that has passed is due at once, at the present moment.
  */
@@ -21,11 +22,15 @@ struct fl_timer {
 	void *what;
 };
 
+#define FL_TIMER_LEVELS 8u   /* bytes of a time */
+#define FL_TIMER_DIGITS 256u
+
 struct fl_timers {
-	uint64_t now;             /* the moment, as an unsigned number in the same order */
-	uint64_t earliest;        /* not after any timer, in the same order; often exact */
-	uint64_t used;            /* bit b: bucket b is not empty (b < 64) */
-	struct fl_buf bucket[65]; /* struct fl_timer; 0: those of the moment */
+	uint64_t now;         /* the moment, as an unsigned number in the same order */
+	uint64_t earliest;    /* not after any timer, in the same order; often exact */
+	struct fl_buf due;    /* struct fl_timer: those of the moment */
+	struct fl_buf *bucket[FL_TIMER_LEVELS];         /* FL_TIMER_DIGITS each, or NULL */
+	uint64_t used[FL_TIMER_LEVELS][FL_TIMER_DIGITS / 64]; /* bits: not empty */
 };
 
 void fl_timers_init(struct fl_timers *t);

@@ -72,8 +72,8 @@ random_number(struct cell *c, enum numbers kind)
 		(void)snprintf(c->text, sizeof c->text, "%" PRId64, v >> below(60));
 		break;
 	case DECIMALS:
-		(void)snprintf(c->text, sizeof c->text, "%d.%0*u", (int)below(2000) - 1000, places + 1,
-			       below(10));
+		(void)snprintf(c->text, sizeof c->text, "%d.%0*u", (int)below(2000) - 1000,
+			       places + 1, below(10));
 		break;
 	default:
 		(void)snprintf(c->text, sizeof c->text, "%" PRId64 "%09u.%03u", v >> below(60),
@@ -87,7 +87,8 @@ random_text(struct cell *c)
 {
 	static const char *const words[] = {
 		"a", "b", "abc", "1", "1.0", "01", "-5", "2.50", "", "x y", "z\"q", "\xc3\xa4",
-		"2026-11-21T10:05:00Z", "2026-11-21T10:05:00.000Z", "a text that fills no cell of 20",
+		"2026-11-21T10:05:00Z", "2026-11-21T10:05:00.000Z",
+		"a text longer than 20 bytes",
 	};
 	uint32_t which = below(16);
 
@@ -350,12 +351,15 @@ test_known(void)
 	static const struct known cases[] = {
 		{ "count", "6" }, { "count(*)", "6" }, { "COUNT(x)", "5" }, { "count(y)", "5" },
 		{ "count(distinct y)", "4" }, { "count(distinct x)", "5" },
-		{ "sum(x)", "13.00" }, { "sum(distinct x)", "13.00" }, { "avg(x)", "2.6000000000000000" },
-		{ "sum(x)/count(*)", "2.1666666666666667" }, { "min(x)", "-3" }, { "max(x)", "010" },
+		{ "sum(x)", "13.00" }, { "sum(distinct x)", "13.00" }, { "avg(x)",
+		  "2.6000000000000000" },
+		{ "sum(x)/count(*)", "2.1666666666666667" }, { "min(x)", "-3" }, { "max(x)",
+		  "010" },
 		{ "min(y)", "B" }, { "max(y)", "c" }, { "first(x)", "1" }, { "last(x)", "010" },
 		{ "first(y)", "b" }, { "last(y)", "B" }, { "median(x)", "2.5" }, { "p0(x)", "-3" },
 		{ "p20(x)", "-3" }, { "p21(x)", "1" }, { "p50(x)", "2.5" }, { "p60(x)", "2.5" },
-		{ "p80(x)", "2.50" }, { "p99_9(x)", "010" }, { "p100(x)", "010" }, { "p50(y)", "a" },
+		{ "p80(x)", "2.50" }, { "p99_9(x)", "010" }, { "p100(x)", "010" }, { "p50(y)",
+		  "a" },
 		{ "p50(distinct y)", "a" }, { "p51(distinct y)", "b" },
 		{ "percentile_cont(0.5) within group (order by x)", "2.5" },
 		{ "percentile_cont(0.25) within group (order by x)", "1" },
@@ -370,13 +374,16 @@ test_known(void)
 		{ "array_agg(distinct y)", "[\"b\",\"a\",null,\"c\",\"B\"]" },
 		{ "array_agg(y order by x)", "[null,\"b\",\"a\",\"a\",\"B\",\"c\"]" },
 		{ "array_agg(y order by x desc)", "[\"c\",\"B\",\"a\",\"a\",\"b\",null]" },
-		{ "array_agg(y order by x desc nulls last)", "[\"B\",\"a\",\"a\",\"b\",null,\"c\"]" },
-		{ "string_agg(y, ', ')", "b, a, c, a, B" }, { "string_agg(distinct y, '')", "bacB" },
+		{ "array_agg(y order by x desc nulls last)",
+		  "[\"B\",\"a\",\"a\",\"b\",null,\"c\"]" },
+		{ "string_agg(y, ', ')", "b, a, c, a, B" }, { "string_agg(distinct y, '')",
+		  "bacB" },
 		{ "string_agg(y, '-' order by y)", "B-a-a-b-c" },
 		{ "arg_min(y, x)", "b" }, { "arg_max(y, x)", "B" }, { "arg_max(x, y)", "1" },
 		{ "bool_and(b)", "false" }, { "bool_or(b)", "true" },
 		{ "bool_and(b) filter (where x <> 2.5)", "true" },
-		{ "count(*) filter (where x > 2)", "3" }, { "sum(x) filter (where y = 'a')", "5.00" },
+		{ "count(*) filter (where x > 2)", "3" }, { "sum(x) filter (where y = 'a')",
+		  "5.00" },
 		{ "sum(1/x) filter (where x > 100)", "NULL" }, { "max(x) - min(x)", "13" },
 		{ "coalesce(sum(x) filter (where false), 0)", "0" }, { "sum(x*2)", "26.00" },
 		{ "sum(distinct x*2)", "26.00" }, { "1 + 1", "2" }, { "count(*) + count(*)", "12" },
@@ -391,12 +398,15 @@ test_known_empty(void)
 {
 	const struct row rows[] = { row("", "", "") };
 	static const struct known cases[] = {
-		{ "count(*)", "1" }, { "count(x)", "0" }, { "count(distinct x)", "0" }, { "sum(x)", "NULL" },
+		{ "count(*)", "1" }, { "count(x)", "0" }, { "count(distinct x)", "0" },
+		{ "sum(x)", "NULL" },
 		{ "sum(distinct x)", "NULL" }, { "avg(x)", "NULL" }, { "min(x)", "NULL" },
 		{ "first(x)", "NULL" }, { "last(x)", "NULL" }, { "median(x)", "NULL" },
 		{ "p99(x)", "NULL" }, { "approx_p99(x)", "NULL" }, { "var(x)", "NULL" },
-		{ "stddev(x)", "NULL" }, { "var_pop(x)", "NULL" }, { "approx_count_distinct(x)", "0" },
-		{ "topk(x, 3)", "NULL" }, { "array_agg(x)", "[null]" }, { "string_agg(x, ',')", "NULL" },
+		{ "stddev(x)", "NULL" }, { "var_pop(x)", "NULL" }, { "approx_count_distinct(x)",
+		  "0" },
+		{ "topk(x, 3)", "NULL" }, { "array_agg(x)", "[null]" }, { "string_agg(x, ',')",
+		  "NULL" },
 		{ "array_agg(distinct x)", "[null]" }, { "arg_min(x, y)", "NULL" },
 		{ "bool_and(b)", "NULL" }, { "bool_or(b)", "NULL" },
 	};
@@ -419,25 +429,33 @@ test_known_numbers(void)
 	const struct row back[] = { row(most, "", ""), row(most, "", ""), row("-1", "", ""),
 				    row("-99999999999999999999999999999999999999", "", "") };
 	const struct row mixed[] = { row(most, "", ""), row("0.1", "", "") };
-	const struct row doubles[] = { row("1e100", "", ""), row("1", "", ""), row("-1e100", "", "") };
-	const struct row special[] = { row("NaN", "", ""), row("Infinity", "", ""), row("1", "", "") };
+	const struct row doubles[] = { row("1e100", "", ""), row("1", "", ""),
+				       row("-1e100", "", "") };
+	const struct row special[] = { row("NaN", "", ""), row("Infinity", "", ""),
+				       row("1", "", "") };
 	const struct row infinite[] = { row("Infinity", "", ""), row("5", "", "") };
 	const struct row int64s[] = { row("9223372036854775807", "", ""),
 				      row("9223372036854775807", "", ""), row("-7", "", "") };
-	const struct row close[] = { row("1700000000000001", "", ""), row("1700000000000002", "", ""),
+	const struct row close[] = { row("1700000000000001", "", ""),
+				     row("1700000000000002", "", ""),
 				     row("1700000000000003", "", "") };
 	static const struct known too_large[] = {
 		{ "sum(x)", "sum(x): a sum is too large: it has more than 38 digits" },
 	};
-	static const struct known fits[] = { { "sum(x)", "99999999999999999999999999999999999998" } };
+	static const struct known fits[] = {
+		{ "sum(x)", "99999999999999999999999999999999999998" },
+	};
 	static const struct known of_doubles[] = {
 		{ "sum(x)", "1" }, { "max(x)", "1e100" }, { "avg(x)", "0.3333333333333333" },
 	};
 	static const struct known of_special[] = {
-		{ "sum(x)", "NaN" }, { "min(x)", "1" }, { "max(x)", "NaN" }, { "p50(x)", "Infinity" },
+		{ "sum(x)", "NaN" }, { "min(x)", "1" }, { "max(x)", "NaN" }, { "p50(x)",
+		  "Infinity" },
 		{ "var(x)", "NaN" }, { "approx_p50(x)", "Infinity" }, { "approx_p100(x)", "NaN" },
 	};
-	static const struct known of_infinite[] = { { "sum(x)", "Infinity" }, { "avg(x)", "Infinity" } };
+	static const struct known of_infinite[] = {
+		{ "sum(x)", "Infinity" }, { "avg(x)", "Infinity" },
+	};
 	static const struct known of_int64s[] = {
 		{ "sum(x)", "18446744073709551607" }, { "avg(x)", "6148914691236517202" },
 	};
@@ -464,7 +482,8 @@ test_refused(void)
 		{ "r=", "\"r=\": want NAME=EXPR" },
 		{ "r=k", "r: the key \"k\" stands in the result anyway; inside an expression write "
 			 "first(k)" },
-		{ "r=sum(x) + y", "r: column \"y\" must be inside an aggregate, as in sum(y) or last(y)" },
+		{ "r=sum(x) + y",
+		  "r: column \"y\" must be inside an aggregate, as in sum(y) or last(y)" },
 		{ "r=sum(x, y)", "sum(x, y): wrong number of arguments, want sum(x)" },
 		{ "r=topk(x)", "topk(x): wrong number of arguments, want topk(x, k)" },
 		{ "r=topk(x, 0)", "topk(x, 0): k must be a whole number from 1 on" },
@@ -474,8 +493,8 @@ test_refused(void)
 		{ "r=topk(distinct x, 1)", "topk(distinct x, 1): DISTINCT is not possible here" },
 		{ "r=sum(x order by y)",
 		  "sum(x order by y): ORDER BY is only for array_agg and string_agg" },
-		{ "r=percentile_disc(0.5)", "percentile_disc(0.5): want percentile_disc(0.9) WITHIN "
-					    "GROUP (ORDER BY x)" },
+		{ "r=percentile_disc(0.5)",
+		  "percentile_disc(0.5): want percentile_disc(0.9) WITHIN GROUP (ORDER BY x)" },
 		{ "r=percentile_cont(1.5) within group (order by x)",
 		  "percentile_cont(1.5): the fraction must be between 0 and 1" },
 	};
@@ -502,7 +521,8 @@ test_refused(void)
 static void
 test_bad_records(void)
 {
-	const struct row rows[] = { row("1", "0", "true"), row("abc", "2", "maybe"), row("3", "x", "") };
+	const struct row rows[] = { row("1", "0", "true"), row("abc", "2", "maybe"),
+				    row("3", "x", "") };
 	static const struct {
 		const char *definition, *reason;
 		uint32_t count, first;
@@ -1006,7 +1026,7 @@ static const struct {
 	{ "n=count", want_count, true },
 	{ "nx=count(x)", want_count_x, true },
 	{ "dy=count(distinct y)", want_count_distinct, true },
-	{ "ay=approx_count_distinct(y)", want_count_distinct, true }, /* so few are counted exactly */
+	{ "ay=approx_count_distinct(y)", want_count_distinct, true }, /* few: exact */
 	{ "s=sum(x)", want_sum, true },
 	{ "a=avg(x)", want_avg, true },
 	{ "r=sum(x) / count(*)", want_ratio, true },
@@ -1265,7 +1285,8 @@ static void
 test_sum_order(void)
 {
 	static const char *const definitions[] = { "s=sum(x)", "a=avg(x)", "p=approx_p90(x)",
-						   "m=min(x)", "q=p90(x)", "v=var(x)", "d=stddev(x)" };
+						   "m=min(x)", "q=p90(x)", "v=var(x)",
+						   "d=stddev(x)" };
 	bool same = true;
 
 	for (int round = 0; round < 60 && same; round++) {
@@ -1490,9 +1511,10 @@ random_double(int kind)
 static void
 test_percentile_error(void)
 {
-	static const char *const definitions[] = { "a=approx_p0(x)", "b=approx_p1(x)", "c=approx_p50(x)",
-						   "d=approx_p90(x)", "e=approx_p99(x)",
-						   "f=approx_p99_9(x)", "g=approx_p100(x)" };
+	static const char *const definitions[] = {
+		"a=approx_p0(x)", "b=approx_p1(x)", "c=approx_p50(x)", "d=approx_p90(x)",
+		"e=approx_p99(x)", "f=approx_p99_9(x)", "g=approx_p100(x)",
+	};
 	static const double percent[] = { 0, 1, 50, 90, 99, 99.9, 100 };
 	double worst = 0;
 
@@ -1517,7 +1539,8 @@ test_percentile_error(void)
 		(void)results(a, acc, &t, &err);
 		qsort(v, n, sizeof *v, by_double);
 		for (size_t p = 0; p < LEN(percent); p++) {
-			double rank = ceil(percent[p] * n / 100 - 1e-9), want = v[rank < 1 ? 0 : (int)rank - 1];
+			double rank = ceil(percent[p] * n / 100 - 1e-9);
+			double want = v[rank < 1 ? 0 : (int)rank - 1];
 			double got = strtod(t.text[p], NULL);
 			double error = want == 0 ? fabs(got) : fabs(got - want) / fabs(want);
 
@@ -1531,6 +1554,47 @@ test_percentile_error(void)
 		free(v);
 	}
 	tap_ok(worst <= 0.01, "approx_pNN is within 1 %% of the exact one (%.3f %%)", 100 * worst);
+}
+
+/* Results asked for again and again while values come: sorting, then keeping order. */
+static void
+test_percentile_updates(void)
+{
+	enum { MOST = 4000 };
+	static const char *const definitions[] = { "p=p90(x)", "m=median(x)", "d=p50(distinct x)" };
+	struct fl_err err = { 0 };
+	struct fl_aggs *a = make_aggs(definitions, 3, false, &err);
+	struct row *rows = fl_xcalloc(MOST, sizeof *rows);
+	void *acc = new_acc(a);
+	double *v = fl_xcalloc(MOST, sizeof *v);
+	bool same = true;
+
+	for (uint32_t n = 0; n < MOST && same;) {
+		uint32_t more = n < 2000 ? 500 : 1 + below(7);
+		struct texts t = { 0 };
+		double median;
+
+		more = more > MOST - n ? MOST - n : more;
+		for (uint32_t i = n; i < n + more; i++) {
+			v[i] = below(100000);
+			rows[i] = row("", "", "");
+			(void)snprintf(rows[i].x.text, sizeof rows[i].x.text, "%g", v[i]);
+		}
+		same = add_to_one(a, rows + n, NULL, more, NULL, acc, n, &err) == 0 &&
+		       results(a, acc, &t, &err) == 0;
+		n += more;
+		qsort(v, n, sizeof *v, by_double);
+		median = n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+		same = same && strtod(t.text[0], NULL) == v[(n * 90 + 99) / 100 - 1] &&
+		       strtod(t.text[1], NULL) == median;
+		free_texts(&t);
+	}
+	tap_ok(same, "percentiles of a growing set");
+	free_acc(a, acc);
+	tap_eq_int((int64_t)fl_aggs_extra_bytes(a), 0, "no memory is left");
+	fl_aggs_free(a);
+	free(rows);
+	free(v);
 }
 
 /* ---- hostile bytes ------------------------------------------------------ */
@@ -1581,8 +1645,8 @@ test_damaged(void)
 		fl_aggs_free(a);
 	}
 	tap_ok(tidy, "damaged accumulators leave no memory behind");
-	tap_ok(loaded + refused == 12000 && refused > 4000, "they are refused, or harmless (%u, %u)",
-	       refused, loaded);
+	tap_ok(loaded + refused == 12000 && refused > 4000,
+	       "they are refused, or harmless (%u, %u)", refused, loaded);
 	free(rows);
 }
 
@@ -1630,7 +1694,8 @@ static void
 test_sizes(void)
 {
 	static const char *const two[] = { "n=count", "s=sum(x)" };
-	static const char *const shared[] = { "a=sum(x)", "b=avg(x)", "c=sum(x)/count(*)", "d=count" };
+	static const char *const shared[] = { "a=sum(x)", "b=avg(x)", "c=sum(x)/count(*)",
+					      "d=count" };
 	static const char *const ordered[] = { "a=first(x)" };
 	struct fl_err err = { 0 };
 	struct fl_aggs *a = make_aggs(two, 2, false, &err);
@@ -1692,6 +1757,7 @@ main(void)
 	test_variance();
 	test_count_distinct_error();
 	test_percentile_error();
+	test_percentile_updates();
 	test_damaged();
 	test_late_columns();
 	test_sizes();
