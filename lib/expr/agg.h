@@ -46,8 +46,11 @@ const char *fl_aggs_name(const struct fl_aggs *a, size_t i);
 enum fl_kind fl_aggs_kind(const struct fl_aggs *a, size_t i);
 size_t fl_aggs_extra_bytes(const struct fl_aggs *a);  /* memory behind all accumulators */
 
-/* True if every call can be merged exactly from parts (all can, but ask). */
-bool fl_aggs_order_free(const struct fl_aggs *a); /* no first, last, array_agg, string_agg, arg_*, topk */
+/*
+ * True if no result depends on the order of arrival: there is no first, last,
+ * array_agg, string_agg, arg_min, arg_max or topk. (All can be merged from parts.)
+ */
+bool fl_aggs_order_free(const struct fl_aggs *a);
 
 void fl_aggs_init(const struct fl_aggs *a, void *acc);
 void fl_aggs_clear(struct fl_aggs *a, void *acc);     /* frees what it holds; then as after init */

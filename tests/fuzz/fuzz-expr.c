@@ -42,7 +42,7 @@ make_table(struct table *t, const char *p, size_t n)
 			at = stop;
 		t->off[2 * rows] = (uint32_t)(at + (at < stop));
 		t->off[2 * rows + 1] = (uint32_t)stop;
-		t->numbers[rows] = (int64_t)rows * INT64_C(3000000000000000000);
+		t->numbers[rows] = (int64_t)(rows * UINT64_C(3000000000000000000));
 		at = stop + 1;
 	}
 	fl_header_init(&t->header);
