@@ -34,7 +34,7 @@ converts() {
 # refuses INPUT MESSAGE OPTION…: an error of this line and reason, exit status 65; with
 # --on-error skip one record is counted, and rejected with the same reason.
 refuses() {
-	local input=$1 message=$2 line=${2%%:*} reason=${2#*:}
+	local input=$1 line=${2%%:*} reason=${2#*:}
 
 	shift 2
 	# shellcheck disable=SC2059
@@ -158,7 +158,7 @@ refuses() {
 	refuses "$good{\"a\":\"x\\\\0y\"}\n" '2:not JSON: *' --ijsonl
 	refuses "$good{\"a\":\"x\ty\"}\n" '2:not JSON: *control character*' --ijsonl
 	refuses "$good{\"a\":\"\xff\"}\n" '2:not JSON: not UTF-8*' --ijsonl
-	refuses "$good[1]\n" '2:expected an object, found an array' --ijsonl
+	refuses "${good}[1]\n" '2:expected an object, found an array' --ijsonl
 	refuses "${good}1\n" '2:expected an object, found a number' --ijsonl
 	refuses "$good{\"a\":1\n" '2:not JSON: *' --ijsonl
 	refuses "$good{\"a\":01}\n" '2:not JSON: *' --ijsonl
@@ -170,20 +170,25 @@ refuses() {
 	refuses "${good}hello\n" '2:not JSON: *' --ijsonl
 }
 
-@test "JSON: a hundred thousand levels are refused, a thousand are taken" {
-	local kind
+# deep LEVELS OPEN CLOSE: a record with so many of these.
+deep() {
+	perl -e '
+		my ($levels, $open, $close) = @ARGV;
+		print "{\"a\":", $open x $levels, 1, $close x $levels, "}\n"' "$@"
+}
 
-	for kind in '[ ]' '{"a": }'; do
-		perl -e '
-			my ($levels, $open, $close) = @ARGV;
-			print "{\"a\":", $open x $levels, 1, $close x $levels, "}\n"' 100000 $kind >deep.jsonl
+@test "JSON: a hundred thousand levels are refused, a thousand are taken" {
+	local open close
+
+	for open in '[' '{"a":'; do
+		close=]
+		[ "$open" = '[' ] || close='}'
+		deep 100000 "$open" "$close" >deep.jsonl
 		run -65 --separate-stderr fcat --ojsonl deep.jsonl
 		[[ $stderr == 'fcat: deep.jsonl:1: not JSON: nested deeper than '* ]] || fail "$stderr"
 		run -0 --separate-stderr fcat --ojsonl --on-error skip deep.jsonl
 		assert_equal "$stderr" "fcat: 1 bad record skipped"
-		perl -e '
-			my ($levels, $open, $close) = @ARGV;
-			print "{\"a\":", $open x $levels, 1, $close x $levels, "}\n"' 1000 $kind >deep.jsonl
+		deep 1000 "$open" "$close" >deep.jsonl
 		fcat --ojsonl deep.jsonl >out
 		cmp deep.jsonl out
 	done

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
+# What is set here is used there; and what is quoted is for the shell of a pipeline:
+# shellcheck disable=SC2034,SC2016
 #
 # What tests/robust-*.bats share: how each tool is run, and pipelines whose statuses
 # and messages are looked at. A new tool gets its line in words_of.
@@ -83,6 +85,7 @@ wait_until() {
 # one_message STATUS WANTED-STATUS FILE PATTERN WHAT: how a single tool has ended.
 one_message() {
 	# shellcheck disable=SC2053
-	[ "$1" -eq "$2" ] && [ "$(wc -l <"$3")" -eq 1 ] && [[ $(cat "$3") == $4 ]] ||
+	if [ "$1" -ne "$2" ] || [ "$(wc -l <"$3")" -ne 1 ] || [[ $(cat "$3") != $4 ]]; then
 		fail "$5: exit status $1, not $2, or another message than \"$4\": $(head -c 2000 "$3")"
+	fi
 }

@@ -296,9 +296,8 @@ columns(void *self, struct fl_run *run, struct fl_err *err)
 	if (f->final)
 		return fl_fail(err, FL_EDATA, "--final: a new column, \"%s\", came after the first rows",
 			       in->columns[in->column_count - 1].name);
-	for (uint32_t i = out->column_count; i < in->column_count && !f->frames; i++)
-		(void)fl_header_add(out, in->columns[i].name, in->columns[i].name_len,
-				    (enum fl_kind)in->columns[i].kind);
+	if (!f->frames)
+		fl_header_append(out, in, out->column_count);
 	return 0;
 }
 

@@ -34,6 +34,8 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 	f->expr = fl_expr_new(f->text, fl_run_expr_env(run));
 	if (fl_expr_bind(f->expr, fl_run_header(run, 0), err) < 0)
 		return err->code;
+	if (fl_expr_is_set(f->expr))
+		return fl_fail(err, FL_EUSAGE, "%s gives several rows, not a condition; see fmap", f->text);
 	if (!f->else_path)
 		return 0;
 	f->rest = fl_run_side(run, f->else_path, fl_run_header(run, 0), err);
@@ -47,9 +49,7 @@ columns(void *self, struct fl_run *run, struct fl_err *err)
 	const struct fl_header *in = fl_run_header(run, 0);
 	struct fl_header *out = fl_run_out(run);
 
-	for (uint32_t i = out->column_count; i < in->column_count; i++)
-		(void)fl_header_add(out, in->columns[i].name, in->columns[i].name_len,
-				    (enum fl_kind)in->columns[i].kind);
+	fl_header_append(out, in, out->column_count);
 	return fl_expr_bind(f->expr, in, err);
 }
 

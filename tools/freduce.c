@@ -58,6 +58,23 @@ whole_seconds(const struct fl_window_spec *w)
 	       w->offset % 1000 == 0;
 }
 
+/* Names of the result: window_start, window_end, the key's, then those of the command line. */
+static int
+check_names(const struct fl_header *out, bool updates, struct fl_err *err)
+{
+	for (uint32_t i = 0; i < out->column_count; i++) {
+		const struct fl_column *c = &out->columns[i];
+
+		if (fl_header_find(out, c->name, c->name_len) != i)
+			return fl_fail(err, FL_EUSAGE,
+				       "the result would have two columns \"%s\": choose another name", c->name);
+		if (updates && strcmp(c->name, "op") == 0)
+			return fl_fail(err, FL_EUSAGE,
+				       "\"op\" is the first column of --updates: choose another name");
+	}
+	return 0;
+}
+
 static int
 open_windows(struct freduce *r, struct fl_run *run, const struct fl_window_spec *spec,
 	     struct fl_err *err)
@@ -91,6 +108,8 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 		return err->code;
 	bounds = r->windowed && spec->kind != FL_WINDOW_COUNT && spec->kind != FL_WINDOW_GLOBAL;
 	fl_results_open(&r->results, run, r->aggs, bounds, whole_seconds(spec), r->updates, bounds);
+	if (check_names(out, r->updates, err) < 0)
+		return err->code;
 	out->changelog = r->updates;
 	out->window.kind = FL_WINDOW_NONE;
 	free(out->time);

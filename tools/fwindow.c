@@ -76,7 +76,9 @@ parse_trigger(struct fwindow *w, struct fl_err *err)
 		w->spec.trigger = FL_TRIGGER_EVERY;
 		if (fl_duration_parse(t + 6, 0, &w->spec.trigger_arg, err) < 0)
 			return fl_wrap(err, "--trigger every");
-		return w->spec.trigger_arg > 0 ? 0 : fl_fail(err, FL_EUSAGE, "--trigger every=0");
+		return w->spec.trigger_arg > 0
+			       ? 0
+			       : fl_fail(err, FL_EUSAGE, "--trigger every=DUR: must be more than 0");
 	}
 	w->spec.trigger = FL_TRIGGER_COUNT;
 	if (strncmp(t, "count=", 6) == 0 && parse_count(t + 6, &w->spec.trigger_arg))
@@ -203,7 +205,8 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 	struct fwindow *w = self;
 	const struct fl_header *in = fl_run_header(run, 0);
 	struct fl_header *out = fl_run_out(run);
-	bool by_time = w->spec.kind != FL_WINDOW_COUNT && w->spec.kind != FL_WINDOW_GLOBAL;
+	bool by_time = (w->spec.kind != FL_WINDOW_COUNT && w->spec.kind != FL_WINDOW_GLOBAL) ||
+		       w->spec.trigger == FL_TRIGGER_EVERY || w->spec.keep_time >= 0;
 
 	if (in->changelog)
 		return fl_fail(err, FL_EUSAGE, "a changelog cannot be windowed");
@@ -231,9 +234,7 @@ columns(void *self, struct fl_run *run, struct fl_err *err)
 	(void)err;
 	if (w->bounds_at)
 		known -= 2;
-	for (uint32_t i = known; i < in->column_count; i++)
-		(void)fl_header_add(out, in->columns[i].name, in->columns[i].name_len,
-				    (enum fl_kind)in->columns[i].kind);
+	fl_header_append(out, in, known);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Levenshtein distance of two counted strings, letter case ignored at no cost
@@ -17,5 +18,8 @@ size_t fl_edit_distance(const char *a, size_t an, const char *b, size_t bn, size
  * what was meant.
  */
 const char *fl_nearest(const char *name, const char *const *names, size_t n);
+
+/* The UTF-8 of a code point (at most 0x10ffff), 1 to 4 bytes; returns how many. */
+size_t fl_utf8_encode(uint32_t c, char out[4]);
 
 #endif

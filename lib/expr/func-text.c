@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <wctype.h>
 
+#include "base/str.h"
 #include "expr/expr-node.h"
 #include "expr/func-md5.h"
 
@@ -79,26 +80,7 @@ fl_x_char_encode(uint32_t c, char out[4])
 		out[0] = (char)(c - 0xdc00);
 		return 1;
 	}
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
+	return fl_utf8_encode(c, out);
 }
 
 /* ---- case --------------------------------------------------------------- */

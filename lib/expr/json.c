@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "expr/json.h"
 
+#include "base/str.h"
+
 #define DEPTH_MAX 512
 
 static bool
@@ -164,31 +166,6 @@ hex4(const char *p, const char *end)
 	return v;
 }
 
-static size_t
-utf8_encode(uint32_t c, char out[4])
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
 /* What follows "\u"; a surrogate without its other half is U+FFFD. */
 static const char *
 take_unicode(const char *p, const char *end, char out[4], size_t *ret_n)
@@ -208,7 +185,7 @@ take_unicode(const char *p, const char *end, char out[4], size_t *ret_n)
 	} else if (high >= 0xdc00 && high < 0xe000) {
 		c = 0xfffd;
 	}
-	*ret_n = utf8_encode(c, out);
+	*ret_n = fl_utf8_encode(c, out);
 	return p;
 }
 

@@ -8,6 +8,7 @@
 #include <pg_query.h>
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "expr/expr-node.h"
 #include "expr/parse-quote.h"
 #include "expr/parse.h"
@@ -274,6 +275,11 @@ make_call(struct parser *s, struct fl_xnode *x, const char *name)
 	}
 	if (check_count(s, f, x->argc, x->place) < 0)
 		return drop(x);
+	if (f->flags & FL_XF_SET && s->hook) {
+		fl_x_fail(s->err, s->e->text, x->place,
+			  "%s gives several rows: that is for fmap, before or after", name);
+		return drop(x);
+	}
 	if (f->flags & FL_XF_SET && (s->depth > 1 || s->in_agg)) {
 		fl_x_fail(s->err, s->e->text, x->place,
 			  "%s gives several rows, so it must be the whole expression", name);
@@ -473,6 +479,7 @@ parse_call(struct parser *s, json_t *node)
 {
 	const char *name = last_name(json_object_get(node, "funcname"));
 	uint32_t place = place_of(s, node);
+	const char *nearest;
 	struct fl_xnode *x;
 
 	if (!name)
@@ -485,10 +492,15 @@ parse_call(struct parser *s, json_t *node)
 		return FAIL(s, place, "aggregate %s is not allowed here", name);
 	if (flag_of(node, "agg_star") || flag_of(node, "agg_distinct") ||
 	    json_object_get(node, "agg_filter") || json_object_get(node, "agg_order") ||
-	    flag_of(node, "func_variadic"))
-		return fl_x_func_find(name)
-			       ? FAIL(s, place, "%s is not an aggregate", name)
-			       : FAIL(s, place, "unknown aggregate %s", name);
+	    flag_of(node, "func_variadic")) {
+		if (fl_x_func_find(name))
+			return FAIL(s, place, "%s is not an aggregate", name);
+		nearest = s->hook ? fl_nearest(name, s->hook->names, s->hook->name_count) : NULL;
+		return FAIL(s, place,
+			    nearest ? "unknown aggregate %s (did you mean %s?)"
+				    : "unknown aggregate %s",
+			    name, nearest);
+	}
 	x = fl_x_node(FL_XO_CALL, place, 0);
 	s->depth++; /* arguments are inside */
 	if (parse_args(s, x, json_object_get(node, "args")) < 0) {

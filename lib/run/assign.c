@@ -55,14 +55,24 @@ fl_assigner_release(struct fl_assigner *a)
 	fl_buf_release(&a->bad_index);
 }
 
+static int
+bind(struct fl_expr *e, const struct fl_header *h, struct fl_err *err)
+{
+	if (!e)
+		return 0;
+	if (fl_expr_bind(e, h, err) < 0)
+		return err->code;
+	return fl_expr_is_set(e) ? fl_fail(err, FL_EUSAGE, "it gives several values, not one time") : 0;
+}
+
 int
 fl_assigner_bind(struct fl_assigner *a, const struct fl_header *h, struct fl_err *err)
 {
-	int rc = a->time ? fl_expr_bind(a->time, h, err) : 0;
+	int rc = bind(a->time, h, err);
 
 	if (rc < 0)
 		return fl_wrap(err, "--time");
-	rc = a->wm_at ? fl_expr_bind(a->wm_at, h, err) : 0;
+	rc = bind(a->wm_at, h, err);
 	return rc < 0 ? fl_wrap(err, "--watermark-at") : 0;
 }
 

@@ -626,16 +626,6 @@ text_bad(struct fl_input *in, struct fl_err *err)
 	return fl__run_bad_text(in->run, in->name, bad->line, bad->reason, bad->text, bad->len, err);
 }
 
-static void
-copy_columns(struct fl_input *in)
-{
-	const struct fl_header *from = fl_reader_columns(in->reader);
-
-	for (uint32_t i = in->header.column_count; i < from->column_count; i++)
-		(void)fl_header_add(&in->header, from->columns[i].name, from->columns[i].name_len,
-				    (enum fl_kind)from->columns[i].kind);
-}
-
 /*
  * The first header, or one that has grown: *ret_told if there is something to tell.
  * Records are never told before a header, be it one of no columns (a first record {}).
@@ -646,7 +636,7 @@ text_header(struct fl_input *in, bool *ret_told, struct fl_err *err)
 	bool needed = in->result.batch.rows && !in->header_told;
 
 	*ret_told = false;
-	copy_columns(in);
+	fl_header_append(&in->header, fl_reader_columns(in->reader), in->header.column_count);
 	if (in->columns_told == in->header.column_count && !needed)
 		return 0;
 	if (in->assign.time && !in->header.time)

@@ -321,17 +321,6 @@ open_operator(struct fl_run *run, struct fl_err *err)
 	return fl_output_header(&run->out, &run->out_header, err);
 }
 
-/* New columns of the incoming header at the end of the outgoing one. */
-static void
-append_columns(struct fl_run *run, const struct fl_header *in)
-{
-	struct fl_header *out = &run->out_header;
-
-	for (uint32_t i = out->column_count; i < in->column_count; i++)
-		(void)fl_header_add(out, in->columns[i].name, in->columns[i].name_len,
-				    (enum fl_kind)in->columns[i].kind);
-}
-
 static int
 on_header(struct fl_run *run, uint32_t i, struct fl_err *err)
 {
@@ -344,7 +333,7 @@ on_header(struct fl_run *run, uint32_t i, struct fl_err *err)
 	if (run->op->columns)
 		rc = run->op->columns(run->self, run, err);
 	else
-		append_columns(run, &run->in[i].header);
+		fl_header_append(&run->out_header, &run->in[i].header, run->out_header.column_count);
 	return rc < 0 ? rc : fl_output_header(&run->out, &run->out_header, err);
 }
 

@@ -100,12 +100,7 @@ fl_header_copy(struct fl_header *to, const struct fl_header *from)
 	*to = *from;
 	to->columns = NULL;
 	to->column_count = 0;
-	for (uint32_t i = 0; i < from->column_count; i++) {
-		const struct fl_column *c = &from->columns[i];
-		uint32_t at = fl_header_add(to, c->name, c->name_len, (enum fl_kind)c->kind);
-
-		to->columns[at].seconds = c->seconds;
-	}
+	fl_header_append(to, from, 0);
 	to->keys = fl_xcalloc(from->key_count, sizeof *to->keys);
 	for (uint32_t i = 0; i < from->key_count; i++)
 		to->keys[i] = from->keys[i];
@@ -143,6 +138,17 @@ fl_header_add(struct fl_header *h, const char *name, size_t len, enum fl_kind ki
 	};
 	h->column_count = n + 1;
 	return n;
+}
+
+void
+fl_header_append(struct fl_header *h, const struct fl_header *from, uint32_t first)
+{
+	for (uint32_t i = first; i < from->column_count; i++) {
+		const struct fl_column *c = &from->columns[i];
+		uint32_t at = fl_header_add(h, c->name, c->name_len, (enum fl_kind)c->kind);
+
+		h->columns[at].seconds = c->seconds;
+	}
 }
 
 bool

@@ -102,6 +102,9 @@ uint32_t fl_header_find(const struct fl_header *h, const char *name, size_t len)
 /* Append a column; returns its index. The name is copied. */
 uint32_t fl_header_add(struct fl_header *h, const char *name, size_t len, enum fl_kind kind);
 
+/* Append the columns of another header from index first on. */
+void fl_header_append(struct fl_header *h, const struct fl_header *from, uint32_t first);
+
 /* Whether records of its format may still bring new columns (JSONL, logfmt). */
 bool fl_header_grows(const struct fl_header *h);
 

@@ -329,7 +329,8 @@ lines_ok(const uint32_t *o, size_t n, uint32_t len)
 
 	for (size_t i = 0; i + 1 < n; i++)
 		bad |= (o[i + 1] - o[i] - 1) | (len - o[i + 1]);
-	return !(bad >> 31);
+	/* the first may be "one before the area", so its bound is its value's start */
+	return !(bad >> 31) && o[0] + 1 <= o[1];
 }
 
 static bool

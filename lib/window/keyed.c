@@ -158,6 +158,8 @@ pane_drop(struct fl_keyed *k, struct fl_pane *p)
 static int64_t
 cleanup_time(const struct fl_keyed *k, const struct fl_pane *p)
 {
+	if (p->window.end == FL_TIME_MAX)
+		return FL_TIME_MAX;
 	return fl_window_cleanup_time(&p->window, k->spec.lateness);
 }
 
@@ -489,7 +491,9 @@ pane_due(struct fl_keyed *k, struct fl_pane *p, int64_t at, struct fl_err *err)
 	int64_t every;
 
 	if (p->more->every_ms <= at) {
-		bool last = p->more->every_ms == end_time(p);
+		/* What never ends would, once the data has ended, fire for ever. */
+		bool last = p->more->every_ms == end_time(p) ||
+			    (k->ending && end_time(p) == FL_TIME_MAX);
 
 		if (__builtin_add_overflow(p->more->every_ms, k->spec.trigger_arg, &every) ||
 		    every > end_time(p))
@@ -568,9 +572,13 @@ fire_due(struct fl_keyed *k, int64_t wm_ms, struct fl_err *err)
 {
 	int64_t at;
 
-	while (fl_timers_may_be_due(&k->timers, wm_ms) && fl_timers_next(&k->timers, wm_ms, &at))
+	k->ending = wm_ms == FL_TIME_MAX;
+	while (fl_timers_may_be_due(&k->timers, wm_ms) && fl_timers_next(&k->timers, wm_ms, &at)) {
 		if (add_pending(k, err) < 0 || fire_moment(k, at, err) < 0)
 			return err->code;
+		if (k->fired.len >= FIRED_MAX * sizeof(struct fl_result) && put_fired(k, err) < 0)
+			return err->code;
+	}
 	k->wm_ms = wm_ms;
 	return may_defer(k) ? 0 : put_fired(k, err);
 }

@@ -67,6 +67,7 @@ struct fl_keyed {
 	struct fl_buf add_accs, add_rows; /* records not yet added */
 
 	int64_t wm_ms;                /* in force */
+	bool ending;                  /* the watermark goes to the end of time */
 	uint64_t seq;
 	const struct fl_batch *batch; /* in hand */
 	struct fl_buf entries, wm_scratch;

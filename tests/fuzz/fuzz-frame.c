@@ -50,7 +50,9 @@ touch_value(const struct fl_vec *v, uint32_t row)
 static void
 show_batch(const struct fl_batch *b, const char *format, struct fl_buf *out)
 {
-	struct fl_writer_options options = { .separator = ',', .width = 80, .escape_controls = true };
+	struct fl_writer_options options = { .separator = ',',
+					     .width = 80,
+					     .escape_controls = true };
 	struct fl_err err = { 0 };
 	struct fl_writer *w = fl_writer_new(fl_writer_type(format), &options, &err);
 	struct fl_header h;
@@ -193,10 +195,18 @@ check_frame(const struct fl_frame *f)
 	struct fl_err err = { 0 };
 
 	switch (f->type) {
-	case FL_FRAME_HEADER: check_header(f->payload, f->len); break;
-	case FL_FRAME_BATCH: check_batch(f); break;
-	case FL_FRAME_WATERMARK: (void)fl_frame_get_watermark(f, &wm, &err); break;
-	case FL_FRAME_BARRIER: (void)fl_frame_get_barrier(f, &barrier, &err); break;
+	case FL_FRAME_HEADER:
+		check_header(f->payload, f->len);
+		break;
+	case FL_FRAME_BATCH:
+		check_batch(f);
+		break;
+	case FL_FRAME_WATERMARK:
+		(void)fl_frame_get_watermark(f, &wm, &err);
+		break;
+	case FL_FRAME_BARRIER:
+		(void)fl_frame_get_barrier(f, &barrier, &err);
+		break;
 	case FL_FRAME_END:
 		if (fl_frame_get_end(f, &end, &err) == 0)
 			fl_assert(end.status <= FL_END_FAILED && end.code >= 0 && end.code <= 255);
@@ -269,14 +279,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(copy, data + 1, size - 1);
 	size--;
 	switch (data[0] % 4) {
-	case 0: check_stream(copy, size, false); break;
-	case 1: check_stream(copy, size, true); break;
+	case 0:
+		check_stream(copy, size, false);
+		break;
+	case 1:
+		check_stream(copy, size, true);
+		break;
 	case 2:
 		size -= size % 8;
-		check_batch(&(struct fl_frame){ .type = FL_FRAME_BATCH, .seq = 1, .payload = copy,
-						.len = (uint32_t)size });
+		check_batch(&(struct fl_frame){
+			.type = FL_FRAME_BATCH, .seq = 1, .payload = copy, .len = (uint32_t)size });
 		break;
-	default: check_header(copy, size); break;
+	default:
+		check_header(copy, size);
+		break;
 	}
 	free(copy);
 	return 0;
