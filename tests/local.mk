@@ -9,6 +9,7 @@
 # tests/layers.bats finds a file that is not listed.
 
 TESTS_BATS = \
+	tests/acceptance.bats \
 	tests/examples.bats \
 	tests/fuzz-replay.bats \
 	tests/golden.bats \

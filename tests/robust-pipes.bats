@@ -66,7 +66,8 @@ noted='noted() { echo "$BASHPID" >"$1"; shift; exec "$@"; }'
 	piped "$noted"'
 		{ exec 9>live; echo "2026-11-21T10:00:00Z,/a,u1,1" >&9
 			until [ "$(wc -l <rows.csv)" -ge 2 ]; do sleep 0.01; done 2>/dev/null
-			kill -9 $(cat pid1) $(cat pid2); } &
+			# Stopped, the second cannot find out that the first is gone.
+			kill -STOP $(cat pid2 pid1); kill -9 $(cat pid1 pid2); } &
 		(echo ts,url,user,bytes; cat) <live |
 			noted pid1 fkeyby --time ts url | noted pid2 ffilter "bytes > 0" |
 			fcat --ocsv | tee rows.csv'
@@ -135,25 +136,31 @@ noted='noted() { echo "$BASHPID" >"$1"; shift; exec "$@"; }'
 
 # ---- others write into the pipe ---------------------------------------------------
 
-# read_fifo: what has been written into the FIFO both, which descriptor 8 keeps open until
-# it is read from, as fcat sees it.
+# open_fifo: descriptor 7 writes into the FIFO both, which 8 keeps open without a reader.
+# What is written until there is one has to fit into a pipe.
+open_fifo() {
+	[ -e both ] || mkfifo both
+	exec 8<>both
+	exec 7>both
+}
+
+# read_fifo WHAT: gives the FIFO to fcat, which must find that the stream is damaged.
 read_fifo() {
 	local status=0
 
-	exec 9<both 8>&-
+	exec 9<both 8>&- 7>&-
 	timeout 10 fcat --ocsv <&9 >out 2>err || status=$?
 	exec 9<&-
 	one_message "$status" 65 err 'fcat: *frame [0-9]*' "$1"
 }
 
 @test "two writers on one FIFO are found" {
-	mkfifo both
-	exec 8<>both
-	fkeyby --time ts url "$CLICKS" >both 8>&- &
+	open_fifo
+	fkeyby --time ts url "$CLICKS" >&7 7>&- 8>&- &
 	background=("$!")
-	fkeyby --time ts url "$CLICKS" >both 8>&- &
+	fkeyby --time ts url "$CLICKS" >&7 7>&- 8>&- &
 	background+=("$!")
-	wait "${background[@]}" # what they write fits into a pipe
+	wait "${background[@]}"
 	read_fifo "two small streams"
 	grep -q 'two writers' err
 }
@@ -162,14 +169,12 @@ read_fifo() {
 	local intruder
 
 	fkeyby --time ts url "$MANY" | cat >many.flue
-	mkfifo both
 	for intruder in "cat $STREAM" "echo hello" "fkeyby --time ts url none.csv"; do
-		exec 8<>both
-		rm -f half
-		(head -c 30000 many.flue && : >half && tail -c +30001 many.flue) >both 2>/dev/null 8>&- &
+		open_fifo
+		head -c 30000 many.flue >&7
+		$intruder >&7 2>/dev/null || true
+		tail -c +30001 many.flue >&7 2>/dev/null 7>&- 8>&- &
 		background=("$!")
-		wait_until test -e half
-		$intruder >both 2>/dev/null 8>&- || true
 		read_fifo "$intruder"
 		wait "${background[@]}" || true
 	done

@@ -59,6 +59,7 @@ open_final(struct fcat *f, struct fl_run *run, struct fl_err *err)
 	f->row.key_count = out->column_count;
 	f->cols = fl_xcalloc(out->column_count, sizeof *f->cols);
 	fl_keys_init(&f->keys);
+	f->keys.wide = true; /* the key is the whole row */
 	fl_budget_init(&f->budget, fl_run_memory_max(run));
 	fl_table_init(&f->table, &f->budget, sizeof(int64_t));
 	f->seq = 1;

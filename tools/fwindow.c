@@ -187,8 +187,13 @@ open_text(struct fwindow *w, struct fl_run *run, struct fl_err *err)
 	if (w->aligned && (w->spec.trigger != FL_TRIGGER_DEFAULT || w->keep))
 		w->aligned = false;
 	if (w->spec.kind != FL_WINDOW_COUNT && w->spec.kind != FL_WINDOW_GLOBAL) {
-		uint32_t c = w->bounds_at = fl_header_add(out, "window_start", 12, FL_TIME);
+		uint32_t c = fl_header_find(out, "window_start", 12);
 
+		if (c != FL_NO_COLUMN || fl_header_find(out, "window_end", 10) != FL_NO_COLUMN)
+			return fl_fail(err, FL_EUSAGE,
+				       "there is a column window_%s already: give it another name with fmap",
+				       c != FL_NO_COLUMN ? "start" : "end");
+		c = w->bounds_at = fl_header_add(out, "window_start", 12, FL_TIME);
 		(void)fl_header_add(out, "window_end", 10, FL_TIME);
 		out->columns[c].seconds = out->columns[c + 1].seconds = seconds;
 	}

@@ -83,9 +83,13 @@ open_file(struct fl_output *o, const struct fl_options *opt, bool replaces_input
 	  struct fl_err *err)
 {
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (opt->append ? O_APPEND : O_TRUNC);
+	size_t len = strlen(opt->output);
 	struct stat st;
 
 	o->name = opt->output;
+	if (len > 3 && strcmp(opt->output + len - 3, ".gz") == 0)
+		return fl_fail(err, FL_EUSAGE, "-o %s: the output is not compressed; pipe it into gzip",
+			       opt->output);
 	if (replaces_input && opt->append)
 		return fl_fail(err, FL_EUSAGE, "--append: %s is the input too", opt->output);
 	if (replaces_input)
@@ -132,6 +136,8 @@ fl_output_open(struct fl_output *o, const struct fl_options *opt, const char *in
 	struct fl_writer_options w;
 	int rc = opt->output ? open_file(o, opt, replaces_input, &grows, err) : 0;
 
+	if (rc == 0 && !opt->output && replaces_input)
+		rc = fl_fail(err, FL_EUSAGE, "the input is standard output too; see -o");
 	if (rc < 0)
 		return rc;
 	o->opened = true;

@@ -40,8 +40,8 @@ const char *fl_output_format(const struct fl_options *opt, const char *input_for
 			     bool prefer_text);
 
 /*
- * Open it, and decide on frames or text. replaces_input: -o names a file that is being
- * read; it stays as it is until the end. zone: for times out, or NULL.
+ * Open it, and decide on frames or text. replaces_input: the output is a file that is
+ * being read; with -o it stays as it is until the end, without it is refused. zone: for times out, or NULL.
  */
 int fl_output_open(struct fl_output *o, const struct fl_options *opt, const char *input_format,
 		   bool prefer_text, bool replaces_input, const struct fl_zone *zone,

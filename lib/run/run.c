@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "time/timestamp.h"
@@ -271,13 +272,14 @@ add_lineage(struct fl_run *run)
 	h->lineage_count = n + 1;
 }
 
-/* Whether -o names a file that is read: it must not be emptied before that. */
+/* Whether the output is a file that is read: it must not be emptied before that, nor grow. */
 static bool
 replaces_input(const struct fl_run *run)
 {
 	struct stat out, in;
+	int rc = run->opt.output ? stat(run->opt.output, &out) : fstat(STDOUT_FILENO, &out);
 
-	if (!run->opt.output || stat(run->opt.output, &out) < 0 || !S_ISREG(out.st_mode))
+	if (rc < 0 || !S_ISREG(out.st_mode))
 		return false;
 	for (uint32_t i = 0; i < run->input_count; i++) {
 		const struct fl_input *input = &run->in[i];
@@ -506,7 +508,7 @@ wait_for_input(struct fl_run *run, struct fl_err *err)
 	for (uint32_t i = 0; i < run->input_count; i++)
 		p[n++] = (struct pollfd){ .fd = fl_input_fd(&run->in[i]), .events = POLLIN };
 	(void)poll(p, n, wait_timeout(run));
-	if ((p[0].revents & POLLERR) && (run->out.opened ? run->out.frames : fl_output_is_pipe())) {
+	if ((p[0].revents & POLLERR) && (run->out.opened || fl_output_is_pipe())) {
 		(void)fl_fail(err, FL_EPIPE, "the reader of %s has gone", run->out.name);
 		err->quiet = true;
 		return FL_EPIPE;

@@ -10,9 +10,12 @@
 
 #define KEY_BYTES_MAX FL_MIB(16)
 #define TAG_BITS 3
-#define TAGS_MAX 10 /* of further key columns the tag is not kept: PLAIN */
+#define TAGS_MAX 10 /* of further key columns the tag is kept only if wide: above the length */
+#define LEN_BITS 28
+#define LEN_MASK ((UINT32_C(1) << LEN_BITS) - 1)
 
 _Static_assert(FL_TAGS <= 1 << TAG_BITS, "a tag fits");
+_Static_assert(KEY_BYTES_MAX <= LEN_MASK, "a length leaves room for a tag");
 
 void
 fl_keys_init(struct fl_keys *k)
@@ -97,6 +100,8 @@ made_keys(struct fl_keys *k, const struct fl_header *h, const struct fl_batch *b
 			if (several)
 				fl_buf_put(&k->bytes, &len, sizeof len);
 			len = append_value(k, v, i);
+			if (c >= TAGS_MAX && k->wide && len <= LEN_MASK)
+				len |= (uint32_t)tag_of_fixed(v, i) << LEN_BITS;
 			if (several)
 				memcpy(k->bytes.data + length_at, &len, sizeof len);
 			else
@@ -170,6 +175,10 @@ fl_key_put(const struct fl_key *key, uint32_t c, uint32_t count, enum fl_kind ki
 		for (uint32_t k = 0;; k++) {
 			memcpy(&len, p, sizeof len);
 			p += sizeof len;
+			if (len != FL_KEY_NULL) {
+				tag = c < TAGS_MAX ? tag : (enum fl_tag)(len >> LEN_BITS);
+				len &= LEN_MASK;
+			}
 			if (k == c)
 				break;
 			p += len == FL_KEY_NULL ? 0 : len;

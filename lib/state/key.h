@@ -27,6 +27,8 @@ struct fl_key {
 
 struct fl_keys {
 	uint64_t seed;
+	bool wide;           /* keep what values were of any number of columns; from the
+	                        11th on it then makes keys different */
 	struct fl_buf key;   /* struct fl_key, one a record */
 	struct fl_buf bytes; /* what had to be made */
 };
