@@ -110,6 +110,8 @@ lib_libflue_a_SOURCES = \
 	lib/run/run.h \
 	lib/run/side.c \
 	lib/run/side.h \
+	lib/run/writeback.c \
+	lib/run/writeback.h \
 	lib/state/key.c \
 	lib/state/key.h \
 	lib/state/table.c \

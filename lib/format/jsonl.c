@@ -355,8 +355,6 @@ look_up(struct jsonl *r, struct record *rec, uint32_t start, uint32_t end, bool 
 		len = w->scratch.len - scratch;
 		w->scratch.len = scratch;
 	}
-	if (memchr(name, '\0', len))
-		return NO_KEY;
 	found = find_key(r, name, len);
 	if (r->header.column_count == count)
 		return found;
@@ -787,12 +785,9 @@ explain(struct jsonl *r, const char *p, size_t n, struct fl_bad *bad)
 			(void)snprintf(found, sizeof found, ", at '%c'", p[w->wrong_at]);
 		(void)snprintf(bad->reason, sizeof bad->reason, "not JSON: %s%s, byte %zu of %zu",
 			       w->wrong, found, (size_t)w->wrong_at + 1, n);
-	} else if (v.tag != FL_TAG_OBJECT) {
+	} else {
 		(void)snprintf(bad->reason, sizeof bad->reason, "expected an object, found %s",
 			       tag_name(v.tag));
-	} else {
-		(void)snprintf(bad->reason, sizeof bad->reason,
-			       "a key with a NUL character (\\u0000)");
 	}
 	w->scratch.len = scratch;
 }

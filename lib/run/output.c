@@ -32,6 +32,7 @@ fl_output_release(struct fl_output *o)
 	if (o->beside)
 		(void)unlink(o->beside); /* it did not get finished */
 	free(o->beside);
+	fl_writeback_free(o->writeback);
 	fl_writer_free(o->writer);
 	fl_frame_writer_release(&o->frame);
 	fl_buf_release(&o->text);
@@ -134,6 +135,7 @@ fl_output_open(struct fl_output *o, const struct fl_options *opt, const char *in
 	const char *format = fl_output_format(opt, input_format, prefer_text);
 	bool grows = false, tty;
 	struct fl_writer_options w;
+	struct stat st;
 	int rc = opt->output ? open_file(o, opt, replaces_input, &grows, err) : 0;
 
 	if (rc == 0 && !opt->output && replaces_input)
@@ -146,6 +148,7 @@ fl_output_open(struct fl_output *o, const struct fl_options *opt, const char *in
 		(void)fcntl(o->fd, F_SETPIPE_SZ, PIPE_BYTES); /* a hint; the default also works */
 		return 0;
 	}
+	o->is_file = fstat(o->fd, &st) == 0 && S_ISREG(st.st_mode);
 	tty = !opt->output && isatty(STDOUT_FILENO);
 	w = (struct fl_writer_options){
 		.separator = opt->ofs,
@@ -165,10 +168,24 @@ int
 fl_output_flush(struct fl_output *o, struct fl_err *err)
 {
 	struct fl_buf *b = o->frames ? &o->frame.out : &o->text;
-	int rc = b->len ? fl_io_write(o->fd, b->data, b->len, o->name, err) : 0;
+	int rc;
 
+	if (b->len >= TEXT_FLUSH && o->is_file && !o->writeback)
+		o->writeback = fl_writeback_new(o->fd, o->name);
+	if (o->writeback)
+		return fl_writeback_put(o->writeback, b, err);
+	rc = b->len ? fl_io_write(o->fd, b->data, b->len, o->name, err) : 0;
 	fl_buf_clear(b);
 	return rc;
+}
+
+/* Everything is with the system when this returns. */
+static int
+flush_and_drain(struct fl_output *o, struct fl_err *err)
+{
+	int rc = fl_output_flush(o, err);
+
+	return rc < 0 || !o->writeback ? rc : fl_writeback_drain(o->writeback, err);
 }
 
 int
@@ -281,7 +298,7 @@ fl_output_end(struct fl_output *o, const struct fl_header *h, const struct fl_en
 	else if (o->writer)
 		rc = fl_writer_end(o->writer, h, &o->text, err);
 	if (rc == 0)
-		rc = fl_output_flush(o, err);
+		rc = flush_and_drain(o, err);
 	if (rc == 0 && close(o->fd) < 0 && errno != EINTR)
 		rc = fl_fail_errno(err, FL_EIO, errno, "cannot write %s", o->name);
 	return rc < 0 ? rc : rename_beside(o, err);
@@ -298,5 +315,5 @@ fl_output_fail(struct fl_output *o, bool want_frames, int status)
 		fl_frame_end(&o->frame, &end);
 	}
 	if (o->opened || want_frames)
-		(void)fl_output_flush(o, &ignored); /* the failure itself has been told */
+		(void)flush_and_drain(o, &ignored); /* the failure itself has been told */
 }

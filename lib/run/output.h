@@ -12,6 +12,7 @@
 
 #include "format/writer.h"
 #include "run/options.h"
+#include "run/writeback.h"
 #include "stream/frame.h"
 
 struct fl_output {
@@ -23,6 +24,8 @@ struct fl_output {
 	struct fl_writer *writer; /* text */
 	struct fl_frame_writer frame;
 	struct fl_buf text;
+	bool is_file;             /* text into a regular file */
+	struct fl_writeback *writeback; /* that writes it, once it has become large */
 	uint32_t columns_sent;    /* frames: of the last HEADER */
 	bool header_sent;
 	struct fl_watermark wm;   /* last sent */

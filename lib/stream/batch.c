@@ -307,24 +307,36 @@ fl_put_time(struct fl_colbuf *c, int64_t ms)
 }
 
 void
+fl_put_time_list(struct fl_colbuf *c, const int64_t *ms, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; i < n && (i == 0 || c->kind != FL_TIME || c->tagged); i++)
+		fl_put_time(c, ms[i]);
+	fl_buf_put(&c->data, ms + i, (n - i) * sizeof *ms);
+	c->rows += n - i;
+}
+
+/* Append the same int64 n times. */
+static void
+fill_int64(struct fl_buf *b, int64_t v, uint32_t n)
+{
+	int64_t *to = (int64_t *)(void *)fl_buf_reserve(b, n * sizeof *to);
+
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = v;
+	b->len += n * sizeof *to;
+}
+
+void
 fl_put_times(struct fl_colbuf *c, int64_t ms, uint32_t n)
 {
-	int64_t *to;
+	uint32_t i = 0;
 
-	if (n == 0)
-		return;
-	fl_put_time(c, ms);
-	if (c->kind != FL_TIME || c->tagged) {
-		while (--n)
-			fl_put_time(c, ms);
-		return;
-	}
-	n--;
-	to = (int64_t *)(void *)fl_buf_reserve(&c->data, n * sizeof *to);
-	for (uint32_t i = 0; i < n; i++)
-		to[i] = ms;
-	c->data.len += n * sizeof *to;
-	c->rows += n;
+	for (; i < n && (i == 0 || c->kind != FL_TIME || c->tagged); i++)
+		fl_put_time(c, ms);
+	fill_int64(&c->data, ms, n - i);
+	c->rows += n - i;
 }
 
 void
@@ -459,16 +471,6 @@ fl_build_row(struct fl_build *w, int64_t time, int64_t wm, enum fl_rowkind op)
 	if (w->changelog)
 		fl_buf_putc(&w->op, (char)op);
 	w->rows++;
-}
-
-static void
-fill_int64(struct fl_buf *b, int64_t v, uint32_t n)
-{
-	int64_t *to = (int64_t *)(void *)fl_buf_reserve(b, n * sizeof *to);
-
-	for (uint32_t i = 0; i < n; i++)
-		to[i] = v;
-	b->len += n * sizeof *to;
 }
 
 void

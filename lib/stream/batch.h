@@ -242,6 +242,7 @@ void fl_put_null(struct fl_colbuf *c);
 void fl_put_value(struct fl_colbuf *c, const struct fl_vec *v, size_t i); /* any kind */
 
 void fl_put_times(struct fl_colbuf *c, int64_t ms, uint32_t n); /* the same n times */
+void fl_put_time_list(struct fl_colbuf *c, const int64_t *ms, uint32_t n);
 
 /* End a row: time is ignored unless w->timed, op unless w->changelog. */
 void fl_build_row(struct fl_build *w, int64_t time, int64_t wm, enum fl_rowkind op);

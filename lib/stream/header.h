@@ -9,7 +9,7 @@
  * and only here.
  *
  * Ownership: a header owns its strings. Names are counted bytes and may hold
- * anything but NUL; they also end in a NUL.
+ * anything, a NUL too (a JSON key can); one that is not counted follows them.
  */
 #ifndef FL_STREAM_HEADER_H
 #define FL_STREAM_HEADER_H

@@ -156,17 +156,17 @@ pane_drop(struct fl_keyed *k, struct fl_pane *p)
 /* ---- timers ------------------------------------------------------------------------- */
 
 static int64_t
+end_time(const struct fl_pane *p)
+{
+	return p->window.end == FL_TIME_MAX ? FL_TIME_MAX : p->window.end - 1;
+}
+
+static int64_t
 cleanup_time(const struct fl_keyed *k, const struct fl_pane *p)
 {
 	if (p->window.end == FL_TIME_MAX)
 		return FL_TIME_MAX;
-	return fl_window_cleanup_time(&p->window, k->spec.lateness);
-}
-
-static int64_t
-end_time(const struct fl_pane *p)
-{
-	return p->window.end == FL_TIME_MAX ? FL_TIME_MAX : p->window.end - 1;
+	return k->spec.lateness ? fl_window_cleanup_time(&p->window, k->spec.lateness) : end_time(p);
 }
 
 /* The earliest moment at which something happens to the pane. */

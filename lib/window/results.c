@@ -125,6 +125,21 @@ fl_results_put(struct fl_results *r, const struct fl_window *w, struct fl_entry 
 	return 0;
 }
 
+static void
+put_bounds(struct fl_results *r, const struct fl_result *row, uint32_t n)
+{
+	int64_t start[64], end[64]; /* on the stack: written here, read at once */
+
+	for (uint32_t done = 0, k; done < n; done += k) {
+		for (k = 0; k < FL_ARRAY_LEN(start) && done + k < n; k++) {
+			start[k] = row[done + k].window.start;
+			end[k] = row[done + k].window.end;
+		}
+		fl_put_time_list(&r->build.col[0], start, k);
+		fl_put_time_list(&r->build.col[1], end, k);
+	}
+}
+
 static int
 put_each(struct fl_results *r, const struct fl_result *row, uint32_t n, struct fl_err *err)
 {
@@ -139,11 +154,9 @@ put_each(struct fl_results *r, const struct fl_result *row, uint32_t n, struct f
 	for (uint32_t i = 0; i < n; i++) {
 		accs[i] = row[i].acc;
 		entry[i] = row[i].entry;
-		if (r->bounds) {
-			fl_put_time(&b->col[0], row[i].window.start);
-			fl_put_time(&b->col[1], row[i].window.end);
-		}
 	}
+	if (r->bounds)
+		put_bounds(r, row, n);
 	put_keys(r, entry, n);
 	if (fl_aggs_results(r->aggs, accs, n, &b->col[r->bounds + r->key_count], err) < 0)
 		return err->code;

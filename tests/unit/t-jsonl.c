@@ -354,15 +354,18 @@ test_nul(void)
 {
 	static const char text[] = "{\"a\":\"x\\u0000y\",\"b\":1}\n{\"a\":\"z\",\"b\":2}\n";
 	static const char dump[] = "1: a=sx\0y b=n1\n2: a=sz b=n2\n";
+	static const char key[] = "{\"k\\u0000\":1}\n{\"k\":2}\n";
+	static const char key_dump[] = "1: k\0=n1\n2: k=n2\n";
 	struct outcome o;
 
 	read_whole(&o, text, sizeof text - 1);
 	tap_eq_int((int64_t)o.dump.len, sizeof dump, "a NUL in a string is data: length");
 	tap_ok(memcmp(o.dump.data, dump, sizeof dump) == 0, "a NUL in a string is data: bytes");
 	outcome_release(&o);
-	EXPECT("{\"a\":1}\n{\"k\\u0000\":1}\n{\"a\":2}\n",
-	       "1: a=n1\n2! a key with a NUL character (\\u0000) [{\"k\\u0000\":1}]\n3: a=n2\n",
-	       "a NUL in a key is a bad record");
+	read_whole(&o, key, sizeof key - 1);
+	tap_eq_int((int64_t)o.dump.len, sizeof key_dump, "a NUL in a key is data: length");
+	tap_ok(memcmp(o.dump.data, key_dump, sizeof key_dump) == 0, "a NUL in a key is data: bytes");
+	outcome_release(&o);
 }
 
 static void
