@@ -77,6 +77,12 @@ refuses() {
 	refuses 'a,b\n1,2\n\n3,4\n' '3:expected 2 fields, found an empty line' --icsv
 }
 
+@test "CSV: a file whose lines end in CR alone is not taken for an empty one" {
+	run -65 --separate-stderr fcat --icsv --ojsonl < <(printf 'a,b\r1,2\r3,4\r')
+	assert_equal "$output" ""
+	[[ $stderr == "fcat: standard input: line 1: the name of column 2 has a carriage return"* ]]
+}
+
 @test "CSV: NUL bytes and what is not UTF-8 are data" {
 	converts 'a,b\n1\0002,\xff\xfe\n\0,\n' 'a,b\n1\0002,\xff\xfe\n\0,\n' --icsv --ocsv
 	printf 'a\0,b\n1,2\n' >input

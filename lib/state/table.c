@@ -91,14 +91,16 @@ fl_table_init(struct fl_table *t, struct fl_budget *budget, size_t value_size)
 	size_t size = (sizeof(struct fl_entry) + value_size + 7) & ~(size_t)7;
 
 	*t = (struct fl_table){ .budget = budget, .entry_size = size };
-	t->per_chunk = size < CHUNK_BYTES ? (uint32_t)(CHUNK_BYTES / size) : 1;
+	while (size << (t->shift + 1) <= CHUNK_BYTES)
+		t->shift++;
 }
 
 struct fl_entry *
 fl_table_at(const struct fl_table *t, uint32_t i)
 {
-	return (struct fl_entry *)(void *)(t->chunk[i / t->per_chunk]->data +
-					   (i % t->per_chunk) * t->entry_size);
+	uint32_t within = i & ((UINT32_C(1) << t->shift) - 1);
+
+	return (struct fl_entry *)(void *)(t->chunk[i >> t->shift]->data + within * t->entry_size);
 }
 
 static struct fl_entry *
@@ -247,8 +249,8 @@ place(struct fl_table *t, uint32_t *ret_number, struct fl_err *err)
 		t->reused = true;
 		return e;
 	}
-	if (t->count == t->chunk_count * t->per_chunk) {
-		size_t bytes = t->per_chunk * t->entry_size;
+	if (t->count == (uint64_t)t->chunk_count << t->shift) {
+		size_t bytes = t->entry_size << t->shift;
 		struct fl_chunk *c = chunk_take(t->budget, bytes, err);
 
 		if (!c)
@@ -362,12 +364,12 @@ unlink_slot(struct fl_table *t, uint32_t s)
 void
 fl_table_delete(struct fl_table *t, struct fl_entry *e)
 {
-	struct fl_key key = fl_entry_key(e);
 	uint32_t s, number;
 
-	key.hash = e->hash;
-	s = find(t, &key);
-	fl_assert(t->index[s] && entry_of(t, t->index[s]) == e);
+	for (s = home(t, e->hash); t->index[s]; s = (s + 1) & t->mask)
+		if (t->index[s] >> 32 == e->hash && entry_of(t, t->index[s]) == e)
+			break;
+	fl_assert(t->index[s]);
 	number = (uint32_t)t->index[s];
 	unlink_slot(t, s);
 	if (is_long(e->len)) {

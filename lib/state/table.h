@@ -66,7 +66,7 @@ struct fl_entry {
 struct fl_table {
 	struct fl_budget *budget;
 	size_t entry_size;
-	uint32_t per_chunk;        /* entries */
+	uint32_t shift;            /* a chunk has 1 << shift entries */
 	uint32_t count;            /* places in use, deleted ones too */
 	uint32_t live;
 	uint32_t free;             /* number + 1 of a deleted entry, linked by seq; 0: none */
@@ -97,6 +97,13 @@ int fl_table_put(struct fl_table *t, const struct fl_key *keys, const uint32_t *
 		 uint64_t seq, struct fl_entry **ret, uint32_t *ret_made, struct fl_err *err);
 
 void fl_table_delete(struct fl_table *t, struct fl_entry *e);
+
+/* Soon to be deleted, or looked up by entry: have the memory that takes brought near. */
+static inline void
+fl_table_prefetch(const struct fl_table *t, const struct fl_entry *e)
+{
+	__builtin_prefetch(&t->index[e->hash & t->mask]);
+}
 
 /*
  * Entry number i of 0 .. t->count-1, in order of arrival unless t->reused; look

@@ -588,9 +588,16 @@ forget_idle_keys(struct fl_keyed *k)
 {
 	struct fl_entry **e = (struct fl_entry **)(void *)k->idle_keys.data;
 
-	for (size_t i = 0; i < k->idle_keys.len / sizeof(struct fl_entry *); i++)
+	size_t n = k->idle_keys.len / sizeof(struct fl_entry *);
+
+	for (size_t i = 0; i < n; i++) {
+		if (i + 16 < n)
+			__builtin_prefetch(e[i + 16]);
+		if (i + 8 < n)
+			fl_table_prefetch(&k->table, e[i + 8]);
 		if (!e[i]->deleted && !*panes_of(e[i]))
 			fl_table_delete(&k->table, e[i]);
+	}
 	fl_buf_clear(&k->idle_keys);
 }
 
