@@ -12,15 +12,15 @@ struct fcat {
 	bool final;
 	bool frames;
 	/* --final: the rows of the table, each with how often it is in it */
-	uint32_t op_column;       /* of a changelog that came as text, or FL_NO_COLUMN */
-	uint32_t *from;           /* outgoing column -> incoming one */
-	struct fl_header row;     /* the outgoing columns, all of them the key */
+	uint32_t op_column;   /* of a changelog that came as text, or FL_NO_COLUMN */
+	uint32_t *from;       /* outgoing column -> incoming one */
+	struct fl_header row; /* the outgoing columns, all of them the key */
 	struct fl_keys keys;
 	struct fl_budget budget;
-	struct fl_table table;    /* value: int64_t */
+	struct fl_table table; /* value: int64_t */
 	struct fl_vec *cols;
 	uint64_t seq;
-	uint64_t vacant;          /* arrival number of the row that -U took away; 0: none */
+	uint64_t vacant; /* arrival number of the row that -U took away; 0: none */
 	/* --frames */
 	struct fl_build build;
 };
@@ -35,7 +35,8 @@ open_final(struct fcat *f, struct fl_run *run, struct fl_err *err)
 
 	f->op_column = in->changelog ? FL_NO_COLUMN : fl_header_find(in, "op", 2);
 	if (!in->changelog && f->op_column == FL_NO_COLUMN)
-		return fl_fail(err, FL_EUSAGE, "--final: this is no changelog, it has no column \"op\"");
+		return fl_fail(err, FL_EUSAGE,
+			       "--final: this is no changelog, it has no column \"op\"");
 	fl_header_clear_columns(out);
 	out->changelog = false;
 	free(out->time); /* neither a table's rows nor frames have a time of their own */
@@ -81,7 +82,8 @@ row_kind(const struct fcat *f, const struct fl_batch *b, uint32_t i, struct fl_b
 	for (int k = 0; k < 4; k++)
 		if (n == 2 && memcmp(p, names[k], 2) == 0)
 			return k;
-	fl_badrows_add(bad, b->rows, i, "op is +I, -U, +U or -D, not \"%.*s\"", n < 20 ? (int)n : 20, p);
+	fl_badrows_add(bad, b->rows, i, "op is +I, -U, +U or -D, not \"%.*s\"",
+		       n < 20 ? (int)n : 20, p);
 	return -1;
 }
 
@@ -197,7 +199,8 @@ watermark_text(const struct fl_watermark *wm, char *buf, size_t cap)
 	size_t n = fl_time_format(wm->ms, NULL, true, time);
 
 	if (wm->ms == FL_TIME_MAX || wm->ms == FL_TIME_MIN)
-		n = (size_t)snprintf(time, sizeof time, wm->ms == FL_TIME_MAX ? "the end" : "none yet");
+		n = (size_t)snprintf(time, sizeof time,
+				     wm->ms == FL_TIME_MAX ? "the end" : "none yet");
 	return (size_t)snprintf(buf, cap, "%.*s%s", (int)n, time, wm->idle ? ", idle" : "");
 }
 
@@ -215,15 +218,17 @@ frame_text(const struct fl_frame *fr, char *buf, size_t cap, struct fl_err *err)
 		return (size_t)snprintf(buf, cap, "checkpoint %" PRIu64 ", attempt %" PRIu64, b.id,
 					b.attempt);
 	if (fr->type == FL_FRAME_END && fl_frame_get_end(fr, &end, err) == 0)
-		return (size_t)snprintf(buf, cap, "%s, %" PRIu64 " records, exit %d", status[end.status],
-					end.records, end.code);
+		return (size_t)snprintf(buf, cap, "%s, %" PRIu64 " records, exit %d",
+					status[end.status], end.records, end.code);
 	return 0;
 }
 
 static int
 on_frame(void *self, struct fl_run *run, const struct fl_frame *fr, struct fl_err *err)
 {
-	static const char *const types[] = { "?", "HEADER", "BATCH", "WATERMARK", "BARRIER", "END" };
+	static const char *const types[] = {
+		"?", "HEADER", "BATCH", "WATERMARK", "BARRIER", "END"
+	};
 	struct fcat *f = self;
 	char buf[200];
 	const char *what = buf;
@@ -295,7 +300,8 @@ columns(void *self, struct fl_run *run, struct fl_err *err)
 	struct fl_header *out = fl_run_out(run);
 
 	if (f->final)
-		return fl_fail(err, FL_EDATA, "--final: a new column, \"%s\", came after the first rows",
+		return fl_fail(err, FL_EDATA,
+			       "--final: a new column, \"%s\", came after the first rows",
 			       in->columns[in->column_count - 1].name);
 	if (!f->frames)
 		fl_header_append(out, in, out->column_count);
@@ -303,7 +309,8 @@ columns(void *self, struct fl_run *run, struct fl_err *err)
 }
 
 static int
-on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b, struct fl_err *err)
+on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b,
+	 struct fl_err *err)
 {
 	struct fcat *f = self;
 
@@ -336,9 +343,13 @@ close_cat(void *self)
 }
 
 static const struct fl_opt opts[] = {
-	{ .name = "final", .type = FL_OPT_FLAG, .offset = offsetof(struct fcat, final),
+	{ .name = "final",
+	  .type = FL_OPT_FLAG,
+	  .offset = offsetof(struct fcat, final),
 	  .help = "fold a changelog into its table" },
-	{ .name = "frames", .type = FL_OPT_FLAG, .offset = offsetof(struct fcat, frames),
+	{ .name = "frames",
+	  .type = FL_OPT_FLAG,
+	  .offset = offsetof(struct fcat, frames),
 	  .help = "print a stream's header and frames" },
 	{ .type = FL_OPT_END },
 };

@@ -8,7 +8,7 @@ struct ffilter {
 	const char *else_path;
 	const char *text;
 	struct fl_expr *expr;
-	struct fl_side *rest;   /* --else */
+	struct fl_side *rest; /* --else */
 	struct fl_buf rows, pool, ops;
 	struct fl_badrows bad;
 };
@@ -35,7 +35,8 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 	if (fl_expr_bind(f->expr, fl_run_header(run, 0), err) < 0)
 		return err->code;
 	if (fl_expr_is_set(f->expr))
-		return fl_fail(err, FL_EUSAGE, "%s gives several rows, not a condition; see fmap", f->text);
+		return fl_fail(err, FL_EUSAGE, "%s gives several rows, not a condition; see fmap",
+			       f->text);
 	if (!f->else_path)
 		return 0;
 	f->rest = fl_run_side(run, f->else_path, fl_run_header(run, 0), err);
@@ -60,7 +61,8 @@ write_rest(struct ffilter *f, struct fl_run *run, const struct fl_batch *b, cons
 {
 	struct fl_batch rest;
 	struct fl_buf rows = { 0 };
-	uint32_t *row = (uint32_t *)(void *)fl_buf_reserve(&rows, b->rows * sizeof *row), m = 0, k = 0;
+	uint32_t *row = (uint32_t *)(void *)fl_buf_reserve(&rows, b->rows * sizeof *row), m = 0,
+		 k = 0;
 	int rc;
 
 	for (uint32_t i = 0; i < b->rows; i++) {
@@ -94,7 +96,8 @@ kept_kinds(struct ffilter *f, const struct fl_batch *b, const uint32_t *rows, ui
 
 			op[k] = paired ? FL_UPDATE_BEFORE : FL_DELETE;
 		} else if (op[k] == FL_UPDATE_AFTER) {
-			bool paired = k && op[k - 1] == FL_UPDATE_BEFORE && rows[k - 1] + 1 == rows[k];
+			bool paired = k && op[k - 1] == FL_UPDATE_BEFORE &&
+				      rows[k - 1] + 1 == rows[k];
 
 			op[k] = paired ? FL_UPDATE_AFTER : FL_INSERT;
 		}
@@ -103,7 +106,8 @@ kept_kinds(struct ffilter *f, const struct fl_batch *b, const uint32_t *rows, ui
 }
 
 static int
-on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b, struct fl_err *err)
+on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b,
+	 struct fl_err *err)
 {
 	struct ffilter *f = self;
 	struct fl_batch kept;
@@ -151,8 +155,11 @@ close_filter(void *self)
 }
 
 static const struct fl_opt opts[] = {
-	{ .name = "else", .type = FL_OPT_STRING, .offset = offsetof(struct ffilter, else_path),
-	  .arg = "FILE", .help = "the rows that fail, CSV or JSONL by its name" },
+	{ .name = "else",
+	  .type = FL_OPT_STRING,
+	  .offset = offsetof(struct ffilter, else_path),
+	  .arg = "FILE",
+	  .help = "the rows that fail, CSV or JSONL by its name" },
 	{ .type = FL_OPT_END },
 };
 

@@ -5,8 +5,8 @@
 #include "run/op.h"
 
 struct fkeyby {
-	const char *key;     /* "a,b", borrowed from the command line */
-	uint32_t *from;      /* outgoing column -> incoming one, or FL_NO_COLUMN: a key that
+	const char *key; /* "a,b", borrowed from the command line */
+	uint32_t *from;  /* outgoing column -> incoming one, or FL_NO_COLUMN: a key that
 	                        has not come yet; NULL while they are the same */
 	struct fl_vec *cols;
 };
@@ -18,7 +18,8 @@ words(void *self, struct fl_run *run, char **words, int count, int *ret_used, st
 
 	(void)run;
 	if (count == 0)
-		return fl_fail(err, FL_EUSAGE, "say which column is the key: fkeyby KEY[,KEY...] [FILE...]");
+		return fl_fail(err, FL_EUSAGE,
+			       "say which column is the key: fkeyby KEY[,KEY...] [FILE...]");
 	k->key = words[0];
 	*ret_used = 1;
 	return 0;
@@ -30,8 +31,8 @@ no_column(const struct fl_header *h, const char *name, size_t len, struct fl_err
 	const char *near = fl_header_nearest(h, name, len);
 
 	if (near)
-		return fl_fail(err, FL_EUSAGE, "no column \"%.*s\" (did you mean \"%s\"?)", (int)len, name,
-			       near);
+		return fl_fail(err, FL_EUSAGE, "no column \"%.*s\" (did you mean \"%s\"?)",
+			       (int)len, name, near);
 	return fl_fail(err, FL_EUSAGE, "no column \"%.*s\"", (int)len, name);
 }
 
@@ -103,7 +104,8 @@ columns(void *self, struct fl_run *run, struct fl_err *err)
 }
 
 static int
-on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b, struct fl_err *err)
+on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b,
+	 struct fl_err *err)
 {
 	struct fkeyby *k = self;
 	struct fl_batch mapped = *b;

@@ -8,7 +8,7 @@ struct definition {
 	const char *name; /* borrowed from the command line */
 	size_t name_len;
 	struct fl_expr *expr;
-	uint32_t column;  /* of the output */
+	uint32_t column; /* of the output */
 };
 
 struct fmap {
@@ -69,7 +69,8 @@ bind(struct fmap *m, const struct fl_header *in, struct fl_err *err)
 		if (!fl_expr_is_set(m->def[i].expr))
 			continue;
 		if (m->set < m->count && m->set != i)
-			return fl_fail(err, FL_EUSAGE, "only one unnest() at a time; use a second fmap");
+			return fl_fail(err, FL_EUSAGE,
+				       "only one unnest() at a time; use a second fmap");
 		m->set = i;
 	}
 	return 0;
@@ -175,7 +176,8 @@ drop_bad_elements(struct fmap *m, const uint32_t *counts, uint32_t rows, struct 
 }
 
 static int
-on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b, struct fl_err *err)
+on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b,
+	 struct fl_err *err)
 {
 	struct fmap *m = self;
 	struct fl_batch out = *b, kept;
@@ -255,7 +257,9 @@ close_map(void *self)
 }
 
 static const struct fl_opt opts[] = {
-	{ .name = "only", .type = FL_OPT_FLAG, .offset = offsetof(struct fmap, only),
+	{ .name = "only",
+	  .type = FL_OPT_FLAG,
+	  .offset = offsetof(struct fmap, only),
 	  .help = "drop the other columns" },
 	{ .type = FL_OPT_END },
 };

@@ -17,7 +17,7 @@ struct freduce {
 	struct fl_aggs *aggs;
 	struct fl_results results;
 	struct fl_late late;
-	bool windowed;      /* by slices or keyed windows; else groups */
+	bool windowed; /* by slices or keyed windows; else groups */
 	bool sliced;
 	struct fl_slices slices;
 	struct fl_keyed keyed;
@@ -34,8 +34,9 @@ words(void *self, struct fl_run *run, char **words, int count, int *ret_used, st
 	while (n < count && strchr(words[n], '='))
 		n++;
 	if (n == 0)
-		return fl_fail(err, FL_EUSAGE, "say what to compute: NAME=EXPR, for example n=count "
-					       "'total=sum(bytes)'");
+		return fl_fail(err, FL_EUSAGE,
+			       "say what to compute: NAME=EXPR, for example n=count "
+			       "'total=sum(bytes)'");
 	r->definitions = words;
 	r->count = n;
 	*ret_used = n;
@@ -48,7 +49,8 @@ is_sliced(const struct fl_window_spec *w)
 {
 	return (w->kind == FL_WINDOW_TUMBLE || w->kind == FL_WINDOW_SLIDE ||
 		w->kind == FL_WINDOW_CUMULATE) &&
-	       w->trigger == FL_TRIGGER_DEFAULT && !w->purge && w->keep_count < 0 && w->keep_time < 0;
+	       w->trigger == FL_TRIGGER_DEFAULT && !w->purge && w->keep_count < 0 &&
+	       w->keep_time < 0;
 }
 
 static bool
@@ -66,11 +68,14 @@ check_names(const struct fl_header *out, bool updates, struct fl_err *err)
 		const struct fl_column *c = &out->columns[i];
 
 		if (fl_header_find(out, c->name, c->name_len) != i)
-			return fl_fail(err, FL_EUSAGE,
-				       "the result would have two columns \"%s\": choose another name", c->name);
+			return fl_fail(
+				err, FL_EUSAGE,
+				"the result would have two columns \"%s\": choose another name",
+				c->name);
 		if (updates && strcmp(c->name, "op") == 0)
-			return fl_fail(err, FL_EUSAGE,
-				       "\"op\" is the first column of --updates: choose another name");
+			return fl_fail(
+				err, FL_EUSAGE,
+				"\"op\" is the first column of --updates: choose another name");
 	}
 	return 0;
 }
@@ -82,8 +87,8 @@ open_windows(struct freduce *r, struct fl_run *run, const struct fl_window_spec 
 	if (fl_late_open(&r->late, run, spec->late, err) < 0)
 		return err->code;
 	if (r->sliced)
-		return fl_slices_open(&r->slices, run, spec, r->aggs, &r->results, &r->late, r->updates,
-				      err);
+		return fl_slices_open(&r->slices, run, spec, r->aggs, &r->results, &r->late,
+				      r->updates, err);
 	return fl_keyed_open(&r->keyed, run, spec, r->aggs, &r->results, &r->late, r->updates, err);
 }
 
@@ -129,7 +134,8 @@ columns(void *self, struct fl_run *run, struct fl_err *err)
 }
 
 static int
-on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b, struct fl_err *err)
+on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b,
+	 struct fl_err *err)
 {
 	struct freduce *r = self;
 
@@ -195,7 +201,9 @@ close_reduce(void *self)
 }
 
 static const struct fl_opt opts[] = {
-	{ .name = "updates", .type = FL_OPT_FLAG, .offset = offsetof(struct freduce, updates),
+	{ .name = "updates",
+	  .type = FL_OPT_FLAG,
+	  .offset = offsetof(struct freduce, updates),
 	  .help = "the changelog as it happens, op first" },
 	{ .type = FL_OPT_END },
 };

@@ -16,7 +16,7 @@ struct fwindow {
 	const char *late_path;
 	/* printed as text: the rows with their windows */
 	bool aligned;
-	uint32_t bounds_at;    /* column of window_start; later columns stand behind window_end */
+	uint32_t bounds_at; /* column of window_start; later columns stand behind window_end */
 	struct fl_windows windows;
 	struct fl_late late;
 	struct fl_keyed keyed;
@@ -29,8 +29,8 @@ struct fwindow {
 static const struct kind {
 	const char *name;
 	enum fl_window_kind kind;
-	int sizes;          /* words that must follow */
-	int more;           /* and may */
+	int sizes; /* words that must follow */
+	int more;  /* and may */
 	const char *syntax;
 } kinds[] = {
 	{ "tumble", FL_WINDOW_TUMBLE, 1, 0, "tumble SIZE" },
@@ -78,12 +78,14 @@ parse_trigger(struct fwindow *w, struct fl_err *err)
 			return fl_wrap(err, "--trigger every");
 		return w->spec.trigger_arg > 0
 			       ? 0
-			       : fl_fail(err, FL_EUSAGE, "--trigger every=DUR: must be more than 0");
+			       : fl_fail(err, FL_EUSAGE,
+					 "--trigger every=DUR: must be more than 0");
 	}
 	w->spec.trigger = FL_TRIGGER_COUNT;
 	if (strncmp(t, "count=", 6) == 0 && parse_count(t + 6, &w->spec.trigger_arg))
 		return 0;
-	return fl_fail(err, FL_EUSAGE, "--trigger takes every=DUR, count=N or eager, not \"%s\"", t);
+	return fl_fail(err, FL_EUSAGE, "--trigger takes every=DUR, count=N or eager, not \"%s\"",
+		       t);
 }
 
 static int
@@ -99,7 +101,8 @@ parse_keep(struct fwindow *w, struct fl_err *err)
 	if (!errno && *w->keep && !*end && w->spec.keep_count >= 0)
 		return 0;
 	w->spec.keep_count = -1;
-	return fl_duration_parse(w->keep, 0, &w->spec.keep_time, err) < 0 ? fl_wrap(err, "--keep") : 0;
+	return fl_duration_parse(w->keep, 0, &w->spec.keep_time, err) < 0 ? fl_wrap(err, "--keep")
+									  : 0;
 }
 
 /* What the assigners refuse is refused here, at once, and not by the next tool. */
@@ -190,9 +193,10 @@ open_text(struct fwindow *w, struct fl_run *run, struct fl_err *err)
 		uint32_t c = fl_header_find(out, "window_start", 12);
 
 		if (c != FL_NO_COLUMN || fl_header_find(out, "window_end", 10) != FL_NO_COLUMN)
-			return fl_fail(err, FL_EUSAGE,
-				       "there is a column window_%s already: give it another name with fmap",
-				       c != FL_NO_COLUMN ? "start" : "end");
+			return fl_fail(
+				err, FL_EUSAGE,
+				"there is a column window_%s already: give it another name with fmap",
+				c != FL_NO_COLUMN ? "start" : "end");
 		c = w->bounds_at = fl_header_add(out, "window_start", 12, FL_TIME);
 		(void)fl_header_add(out, "window_end", 10, FL_TIME);
 		out->columns[c].seconds = out->columns[c + 1].seconds = seconds;
@@ -216,9 +220,10 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 	if (in->changelog)
 		return fl_fail(err, FL_EUSAGE, "a changelog cannot be windowed");
 	if (!in->time && by_time && !w->spec.processing_time)
-		return fl_fail(err, FL_EUSAGE,
-			       "these records have no event time: give --time (and --watermark) to the tool "
-			       "that reads the text, or --processing-time here");
+		return fl_fail(
+			err, FL_EUSAGE,
+			"these records have no event time: give --time (and --watermark) to the tool "
+			"that reads the text, or --processing-time here");
 	if (fl_run_writes_text(run))
 		return open_text(w, run, err);
 	free(out->window.late);
@@ -281,7 +286,8 @@ assign(struct fwindow *w, const struct fl_batch *b, const int64_t *wm, int64_t n
 }
 
 static int
-on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b, struct fl_err *err)
+on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b,
+	 struct fl_err *err)
 {
 	struct fwindow *w = self;
 	struct fl_batch out;
@@ -350,19 +356,38 @@ close_window(void *self)
 #define AT(m) offsetof(struct fwindow, m)
 
 static const struct fl_opt opts[] = {
-	{ .name = "offset", .type = FL_OPT_SIGNED_DURATION, .offset = AT(spec.offset), .arg = "DUR",
+	{ .name = "offset",
+	  .type = FL_OPT_SIGNED_DURATION,
+	  .offset = AT(spec.offset),
+	  .arg = "DUR",
 	  .help = "shift the windows against the epoch" },
-	{ .name = "lateness", .type = FL_OPT_DURATION, .offset = AT(spec.lateness), .arg = "DUR",
+	{ .name = "lateness",
+	  .type = FL_OPT_DURATION,
+	  .offset = AT(spec.lateness),
+	  .arg = "DUR",
 	  .help = "late rows this long after the end fire again" },
-	{ .name = "late", .type = FL_OPT_STRING, .offset = AT(late_path), .arg = "FILE",
+	{ .name = "late",
+	  .type = FL_OPT_STRING,
+	  .offset = AT(late_path),
+	  .arg = "FILE",
 	  .help = "rows that came too late, CSV or JSONL by name" },
-	{ .name = "trigger", .type = FL_OPT_STRING, .offset = AT(trigger), .arg = "WHEN",
+	{ .name = "trigger",
+	  .type = FL_OPT_STRING,
+	  .offset = AT(trigger),
+	  .arg = "WHEN",
 	  .help = "every=DUR, count=N or eager" },
-	{ .name = "purge", .type = FL_OPT_FLAG, .offset = AT(spec.purge),
+	{ .name = "purge",
+	  .type = FL_OPT_FLAG,
+	  .offset = AT(spec.purge),
 	  .help = "a window that fires forgets its content" },
-	{ .name = "keep", .type = FL_OPT_STRING, .offset = AT(keep), .arg = "N|DUR",
+	{ .name = "keep",
+	  .type = FL_OPT_STRING,
+	  .offset = AT(keep),
+	  .arg = "N|DUR",
 	  .help = "only the last N rows, or those of the last DUR" },
-	{ .name = "processing-time", .type = FL_OPT_FLAG, .offset = AT(spec.processing_time),
+	{ .name = "processing-time",
+	  .type = FL_OPT_FLAG,
+	  .offset = AT(spec.processing_time),
 	  .help = "windows go by the clock" },
 	{ .type = FL_OPT_END },
 };

@@ -49,8 +49,7 @@ struct fl_err {
 int fl_fail(struct fl_err *err, int code, const char *fmt, ...) FL_PRINTF(3, 4);
 
 /* The same, with ": " and strerror(errnum) behind the message. */
-int fl_fail_errno(struct fl_err *err, int code, int errnum, const char *fmt, ...)
-	FL_PRINTF(4, 5);
+int fl_fail_errno(struct fl_err *err, int code, int errnum, const char *fmt, ...) FL_PRINTF(4, 5);
 
 /* Put "fmt: " before the message of an error on its way up; returns its code. */
 int fl_wrap(struct fl_err *err, const char *fmt, ...) FL_PRINTF(2, 3);

@@ -98,7 +98,8 @@ fl_io_writev(int fd, struct iovec *iov, size_t count, const char *name, struct f
 }
 
 static int64_t
-copy_some(int from, const char *from_name, int to, const char *to_name, size_t n, struct fl_err *err)
+copy_some(int from, const char *from_name, int to, const char *to_name, size_t n,
+	  struct fl_err *err)
 {
 	char chunk[FL_KIB(64)];
 	int64_t got = fl_io_read(from, chunk, n < sizeof chunk ? n : sizeof chunk, from_name, err);

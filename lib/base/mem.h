@@ -78,12 +78,12 @@ void fl_buf_printf(struct fl_buf *b, const char *fmt, ...) __attribute__((format
  * fl_arena_reset keeps the blocks for reuse. A zeroed struct is valid.
  */
 struct fl_arena {
-	struct fl_arena_block *head; /* the block in use */
-	struct fl_arena_block *spare;/* kept by reset */
-	size_t bytes;                /* allocated from the system, for accounting */
+	struct fl_arena_block *head;  /* the block in use */
+	struct fl_arena_block *spare; /* kept by reset */
+	size_t bytes;                 /* allocated from the system, for accounting */
 };
 
-void *fl_arena_alloc(struct fl_arena *a, size_t size); /* 8-byte aligned, not zeroed */
+void *fl_arena_alloc(struct fl_arena *a, size_t size);           /* 8-byte aligned, not zeroed */
 char *fl_arena_dup(struct fl_arena *a, const void *p, size_t n); /* adds a NUL */
 void fl_arena_reset(struct fl_arena *a);
 void fl_arena_release(struct fl_arena *a);

@@ -73,7 +73,8 @@ fl_names_add(struct fl_names *n, const char *name, size_t len, struct fl_err *er
 			       n->header.column_count + 1);
 	if (memchr(name, '\r', len)) /* the whole file would be taken for its header line */
 		return fl_fail(err, FL_EDATA,
-			       "the name of column %" PRIu32 " has a carriage return in it; lines that end "
+			       "the name of column %" PRIu32
+			       " has a carriage return in it; lines that end "
 			       "in CR alone are not read (tr '\\r' '\\n' makes them lines)",
 			       n->header.column_count + 1);
 	if (n->header.column_count >= FL_COLUMNS_MAX)

@@ -34,26 +34,26 @@
 #include "stream/header.h"
 
 struct fl_reader_options {
-	char separator;          /* CSV: --ifs, default ',' */
-	bool implicit_header;    /* CSV, TSV: columns are 1, 2, 3, … */
-	bool allow_ragged;       /* CSV, TSV: short rows miss their last fields,
+	char separator;       /* CSV: --ifs, default ',' */
+	bool implicit_header; /* CSV, TSV: columns are 1, 2, 3, … */
+	bool allow_ragged;    /* CSV, TSV: short rows miss their last fields,
 	                            long ones get columns 4, 5, … as in Miller */
-	size_t record_max;       /* bytes; a longer record is FL_ELIMIT naming --max-record */
-	const char *regex;       /* "regex": PCRE2 with named groups */
+	size_t record_max;    /* bytes; a longer record is FL_ELIMIT naming --max-record */
+	const char *regex;    /* "regex": PCRE2 with named groups */
 };
 
 /* A record that could not be read. */
 struct fl_bad {
-	uint64_t line;     /* where the record begins, from 1 */
-	const char *text;  /* the record's bytes without line end; borrowed */
+	uint64_t line;    /* where the record begins, from 1 */
+	const char *text; /* the record's bytes without line end; borrowed */
 	size_t len;
-	char reason[400];  /* "expected 5 fields, found 3" */
+	char reason[400]; /* "expected 5 fields, found 3" */
 };
 
 struct fl_read_result {
-	struct fl_batch batch;  /* rows may be 0; borrows from reader and input */
-	size_t taken;           /* bytes of the piece that are done with */
-	bool has_bad;           /* bad comes after the batch's records */
+	struct fl_batch batch; /* rows may be 0; borrows from reader and input */
+	size_t taken;          /* bytes of the piece that are done with */
+	bool has_bad;          /* bad comes after the batch's records */
 	struct fl_bad bad;
 };
 
@@ -83,8 +83,8 @@ struct fl_reader_type {
 const struct fl_reader_type *fl_reader_type(const char *name);
 
 /* NULL and *err on failure (a bad regular expression). */
-struct fl_reader *fl_reader_new(const struct fl_reader_type *type, const struct fl_reader_options *o,
-				struct fl_err *err);
+struct fl_reader *fl_reader_new(const struct fl_reader_type *type,
+				const struct fl_reader_options *o, struct fl_err *err);
 void fl_reader_free(struct fl_reader *r); /* NULL is fine */
 
 /* A new file begins: line numbers restart, a header line and a BOM may come. */

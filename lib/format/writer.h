@@ -12,14 +12,14 @@
 #include "time/timestamp.h"
 
 struct fl_writer_options {
-	char separator;              /* CSV: --ofs, default ',' */
-	bool headerless;             /* --headerless-csv-output */
-	const char *columns;         /* --columns a,b,c or NULL */
-	bool epoch_ms;               /* --otime epoch-ms */
-	const struct fl_zone *zone;  /* --tz for times out; NULL: UTC. Borrowed */
-	bool color;                  /* table: header in bold */
-	bool escape_controls;        /* on a terminal: control bytes made harmless */
-	size_t width;                /* table: columns of the terminal, 0: any */
+	char separator;             /* CSV: --ofs, default ',' */
+	bool headerless;            /* --headerless-csv-output */
+	const char *columns;        /* --columns a,b,c or NULL */
+	bool epoch_ms;              /* --otime epoch-ms */
+	const struct fl_zone *zone; /* --tz for times out; NULL: UTC. Borrowed */
+	bool color;                 /* table: header in bold */
+	bool escape_controls;       /* on a terminal: control bytes made harmless */
+	size_t width;               /* table: columns of the terminal, 0: any */
 };
 
 struct fl_writer; /* begins with a const struct fl_writer_type * */
@@ -37,8 +37,8 @@ struct fl_writer_type {
 /* The type so named ("csv", "tsv", "jsonl", "pprint"), or NULL. */
 const struct fl_writer_type *fl_writer_type(const char *name);
 
-struct fl_writer *fl_writer_new(const struct fl_writer_type *type, const struct fl_writer_options *o,
-				struct fl_err *err);
+struct fl_writer *fl_writer_new(const struct fl_writer_type *type,
+				const struct fl_writer_options *o, struct fl_err *err);
 void fl_writer_free(struct fl_writer *w);
 
 /*

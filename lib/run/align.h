@@ -25,19 +25,19 @@
 struct fl_align_input {
 	int64_t wm;
 	bool idle;
-	bool aligned;   /* counts for the minimum, unless idle */
+	bool aligned; /* counts for the minimum, unless idle */
 	bool ended;
-	bool waiting;   /* has delivered the barrier in hand */
+	bool waiting; /* has delivered the barrier in hand */
 };
 
 struct fl_align {
 	uint32_t count;
 	struct fl_align_input *in;
-	int64_t wm;               /* combined, as last told */
+	int64_t wm; /* combined, as last told */
 	bool idle;
-	bool barrier_open;        /* an alignment is going on */
+	bool barrier_open; /* an alignment is going on */
 	struct fl_barrier barrier;
-	uint64_t barrier_done;    /* the highest id that was completed or abandoned */
+	uint64_t barrier_done; /* the highest id that was completed or abandoned */
 };
 
 void fl_align_init(struct fl_align *a, uint32_t count);

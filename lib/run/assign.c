@@ -11,7 +11,10 @@ open_format(struct fl_timefmt *f, const struct fl_options *opt, const char *form
 {
 	int year = opt->assume_year ? (int)opt->assume_year : FL_YEAR_NONE;
 
-	return fl_timefmt_init(f, opt->time_format ? opt->time_format : format ? format : "auto",
+	return fl_timefmt_init(f,
+			       opt->time_format ? opt->time_format
+			       : format         ? format
+						: "auto",
 			       opt->tz, year, err);
 }
 
@@ -27,7 +30,7 @@ fl_assigner_init(struct fl_assigner *a, const struct fl_options *opt, const stru
 	if (!time) {
 		if (opt->watermark || opt->watermark_at || opt->time_format)
 			return fl_fail(err, FL_EUSAGE, "--%s needs --time",
-				       opt->watermark	 ? "watermark"
+				       opt->watermark      ? "watermark"
 				       : opt->watermark_at ? "watermark-at"
 							   : "time-format");
 		return 0;
@@ -62,7 +65,8 @@ bind(struct fl_expr *e, const struct fl_header *h, struct fl_err *err)
 		return 0;
 	if (fl_expr_bind(e, h, err) < 0)
 		return err->code;
-	return fl_expr_is_set(e) ? fl_fail(err, FL_EUSAGE, "it gives several values, not one time") : 0;
+	return fl_expr_is_set(e) ? fl_fail(err, FL_EUSAGE, "it gives several values, not one time")
+				 : 0;
 }
 
 int
@@ -78,7 +82,8 @@ fl_assigner_bind(struct fl_assigner *a, const struct fl_header *h, struct fl_err
 
 /* The time of one value of any kind; false and a reason in why. */
 static bool
-time_of(struct fl_timefmt *f, const struct fl_vec *v, uint32_t i, int64_t *ret, char *why, size_t cap)
+time_of(struct fl_timefmt *f, const struct fl_vec *v, uint32_t i, int64_t *ret, char *why,
+	size_t cap)
 {
 	char buf[FL_NUMBER_TEXT_MAX];
 	const char *p;
@@ -107,9 +112,9 @@ parse_times(struct fl_assigner *a, const struct fl_vec *v, uint32_t rows, int64_
 
 	while (i < rows) {
 		if (v->kind == FL_TEXT)
-			i += (uint32_t)fl_timefmt_parse_column(&a->time_fmt, v->bytes,
-							       v->off + (size_t)i * v->stride, v->stride,
-							       v->gap, rows - i, times + i);
+			i += (uint32_t)fl_timefmt_parse_column(
+				&a->time_fmt, v->bytes, v->off + (size_t)i * v->stride, v->stride,
+				v->gap, rows - i, times + i);
 		if (i == rows)
 			break;
 		times[i] = 0;
@@ -121,8 +126,8 @@ parse_times(struct fl_assigner *a, const struct fl_vec *v, uint32_t rows, int64_
 
 /* Punctuated: after a record, the value of --watermark-at, if it is one and more. */
 static void
-punctuate(struct fl_assigner *a, const struct fl_vec *v, uint32_t rows, int64_t *wms, int64_t *ret_last,
-	  struct fl_badrows *bad)
+punctuate(struct fl_assigner *a, const struct fl_vec *v, uint32_t rows, int64_t *wms,
+	  int64_t *ret_last, struct fl_badrows *bad)
 {
 	int64_t now = a->wm_ms, next;
 	char why[256];

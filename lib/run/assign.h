@@ -11,12 +11,12 @@
 #include "time/timestamp.h"
 
 struct fl_assigner {
-	struct fl_expr *time;    /* NULL: records have no event time */
-	struct fl_expr *wm_at;   /* NULL: bounded out-of-orderness */
+	struct fl_expr *time;  /* NULL: records have no event time */
+	struct fl_expr *wm_at; /* NULL: bounded out-of-orderness */
 	struct fl_timefmt time_fmt;
 	struct fl_timefmt wm_fmt;
 	int64_t delay_ms;
-	int64_t wm_ms;           /* after the last record */
+	int64_t wm_ms;                       /* after the last record */
 	struct fl_buf times, wms, bad_index; /* of the batch in hand */
 };
 

@@ -11,8 +11,8 @@ by_ending(const char *path, size_t len)
 	static const struct {
 		const char *ending, *format;
 	} known[] = {
-		{ ".csv", "csv" },       { ".tsv", "tsv" },   { ".jsonl", "jsonl" },
-		{ ".ndjson", "jsonl" },  { ".flue", "flue" },
+		{ ".csv", "csv" },      { ".tsv", "tsv" },   { ".jsonl", "jsonl" },
+		{ ".ndjson", "jsonl" }, { ".flue", "flue" },
 	};
 
 	for (size_t i = 0; i < FL_ARRAY_LEN(known); i++) {

@@ -13,7 +13,7 @@
 #include "run/format.h"
 #include "run/run.h"
 
-#define PIECE FL_KIB(256)   /* text decoded at once: fits the second-level cache */
+#define PIECE FL_KIB(256) /* text decoded at once: fits the second-level cache */
 #define READ_SMALL FL_KIB(64)
 #define PACKED FL_KIB(64)
 #define PIPE_BYTES (1 << 20)
@@ -136,7 +136,8 @@ read_unpacked(struct fl_input *in, void *to, size_t n, struct fl_err *err)
 		}
 		at_end = in->packed.len == 0; /* the file gave nothing more */
 		rc = fl_gunzip_step(in->gunzip, in->packed.data + in->packed_done,
-				    in->packed.len - in->packed_done, at_end, to, n, &taken, &made, err);
+				    in->packed.len - in->packed_done, at_end, to, n, &taken, &made,
+				    err);
 		if (rc < 0)
 			return fl_wrap(err, "%s", in->name);
 		in->packed_done += taken;
@@ -171,7 +172,8 @@ fill(struct fl_input *in, size_t n, bool *ret_none, struct fl_err *err)
 	int64_t got;
 
 	*ret_none = false;
-	if (in->packed_done == in->packed.len && !fl_gunzip_pending(in->gunzip) && !bytes_ready(in)) {
+	if (in->packed_done == in->packed.len && !fl_gunzip_pending(in->gunzip) &&
+	    !bytes_ready(in)) {
 		*ret_none = true;
 		return 0;
 	}
@@ -210,10 +212,11 @@ fl_input_read_ahead(struct fl_input *in, struct fl_err *err)
 static int
 upstream_died(const struct fl_input *in, struct fl_err *err)
 {
-	return fl_fail(err, FL_ETEMP,
-		       "the tool before this one ended without saying so (was it killed?): %s is cut off "
-		       "and nothing is final; run the line again",
-		       in->name);
+	return fl_fail(
+		err, FL_ETEMP,
+		"the tool before this one ended without saying so (was it killed?): %s is cut off "
+		"and nothing is final; run the line again",
+		in->name);
 }
 
 static int
@@ -246,12 +249,14 @@ start_frames(struct fl_input *in, struct fl_err *err)
 	in->mode = FL_INPUT_FRAMES;
 	in->start += FL_MAGIC_LEN;
 	if (in->file_count > 1)
-		return fl_fail(err, FL_EUSAGE, "%s is a flue stream; it has to be the only FILE", in->name);
-	if (in->opt->time || in->opt->watermark || in->opt->watermark_at)
-		return fl_fail(err, FL_EUSAGE,
-			       "--time and --watermark are said to the tool that reads the text; %s is "
-			       "already a flue stream",
+		return fl_fail(err, FL_EUSAGE, "%s is a flue stream; it has to be the only FILE",
 			       in->name);
+	if (in->opt->time || in->opt->watermark || in->opt->watermark_at)
+		return fl_fail(
+			err, FL_EUSAGE,
+			"--time and --watermark are said to the tool that reads the text; %s is "
+			"already a flue stream",
+			in->name);
 	return 0;
 }
 
@@ -294,10 +299,11 @@ was_frames(const char *p, size_t n)
 static int
 changed_frames(const struct fl_input *in, struct fl_err *err)
 {
-	return fl_fail(err, FL_EDATA,
-		       "damaged stream: frame 0 is not at the beginning of %s, but parts of a flue "
-		       "stream are there; a text filter between two tools needs text before it (--ocsv)",
-		       in->name);
+	return fl_fail(
+		err, FL_EDATA,
+		"damaged stream: frame 0 is not at the beginning of %s, but parts of a flue "
+		"stream are there; a text filter between two tools needs text before it (--ocsv)",
+		in->name);
 }
 
 static int
@@ -345,8 +351,8 @@ start_file(struct fl_input *in, bool *ret_none, struct fl_err *err)
 	in->file_started = true;
 	if (have >= FL_MAGIC_LEN && memcmp(in->buf + in->start, FL_MAGIC, FL_MAGIC_LEN) == 0) {
 		if (in->mode == FL_INPUT_TEXT)
-			return fl_fail(err, FL_EUSAGE, "%s is a flue stream; it has to be the only FILE",
-				       in->name);
+			return fl_fail(err, FL_EUSAGE,
+				       "%s is a flue stream; it has to be the only FILE", in->name);
 		return start_frames(in, err);
 	}
 	if (have && have < FL_MAGIC_LEN && memcmp(in->buf + in->start, FL_MAGIC, have) == 0)
@@ -354,8 +360,8 @@ start_file(struct fl_input *in, bool *ret_none, struct fl_err *err)
 	if (in->mode == FL_INPUT_TEXT) {
 		format = text_format(in, in->buf + in->start, in->len - in->start);
 		if (strcmp(format, in->format->name) != 0)
-			return fl_fail(err, FL_EUSAGE, "%s is %s, but the files before it are %s", in->name,
-				       format, in->format->name);
+			return fl_fail(err, FL_EUSAGE, "%s is %s, but the files before it are %s",
+				       in->name, format, in->format->name);
 		fl_reader_file(in->reader);
 		return 0;
 	}
@@ -416,9 +422,10 @@ frame_event(struct fl_input *in, const struct fl_frame *f, struct fl_event *ev, 
 				       (unsigned long long)f->seq, ev->batch.cols,
 				       in->header.column_count);
 		if (in->header.time && !ev->batch.time)
-			return fl_fail(err, FL_EDATA,
-				       "damaged stream: frame %llu has no times, though the header says so",
-				       (unsigned long long)f->seq);
+			return fl_fail(
+				err, FL_EDATA,
+				"damaged stream: frame %llu has no times, though the header says so",
+				(unsigned long long)f->seq);
 		return 0;
 	case FL_FRAME_WATERMARK:
 		ev->type = FL_EV_WATERMARK;
@@ -481,7 +488,8 @@ fl_input_forward(struct fl_input *in, const struct fl_frame *f, int to, const ch
 	moved = rest ? fl_io_move(in->fd, in->name, to, to_name, rest, err) : 0;
 	if (moved < 0)
 		return (int)moved;
-	return (size_t)moved < rest ? cut_within_frame(in, to, to_name, rest - (size_t)moved, err) : 0;
+	return (size_t)moved < rest ? cut_within_frame(in, to, to_name, rest - (size_t)moved, err)
+				    : 0;
 }
 
 /* With heads_only: a BATCH of which the head is there. *ret_done says so. */
@@ -525,9 +533,10 @@ told_behind(struct fl_input *in, size_t whole, struct fl_event *ev)
 
 	for (;;) {
 		size_t have = in->len - in->start;
-		int64_t taken = have < whole ? 0
-					     : fl_frame_parse(in->buf + in->start + whole, have - whole,
-							      in->seq + 1, &f, &need, &ignored);
+		int64_t taken = have < whole
+					? 0
+					: fl_frame_parse(in->buf + in->start + whole, have - whole,
+							 in->seq + 1, &f, &need, &ignored);
 
 		if (taken < 0)
 			return false;
@@ -557,10 +566,11 @@ nothing_behind(struct fl_input *in, const struct fl_event *ev, struct fl_err *er
 		return err->code;
 	if (in->start == in->len)
 		return 0;
-	return fl_fail(err, FL_EDATA,
-		       "damaged stream: something follows END, frame %llu, of %s; are there two writers on "
-		       "one pipe?",
-		       (unsigned long long)in->seq - 1, in->name);
+	return fl_fail(
+		err, FL_EDATA,
+		"damaged stream: something follows END, frame %llu, of %s; are there two writers on "
+		"one pipe?",
+		(unsigned long long)in->seq - 1, in->name);
 }
 
 static int
@@ -623,7 +633,8 @@ text_bad(struct fl_input *in, struct fl_err *err)
 	const struct fl_bad *bad = &in->result.bad;
 
 	in->bad_pending = false;
-	return fl__run_bad_text(in->run, in->name, bad->line, bad->reason, bad->text, bad->len, err);
+	return fl__run_bad_text(in->run, in->name, bad->line, bad->reason, bad->text, bad->len,
+				err);
 }
 
 /*
@@ -640,7 +651,8 @@ text_header(struct fl_input *in, bool *ret_told, struct fl_err *err)
 	if (in->columns_told == in->header.column_count && !needed)
 		return 0;
 	if (in->assign.time && !in->header.time)
-		in->header.time = fl_xstrdup(in->opt->time ? in->opt->time : in->format->time_column);
+		in->header.time = fl_xstrdup(in->opt->time ? in->opt->time
+							   : in->format->time_column);
 	in->header_known = in->header_told = *ret_told = true;
 	in->columns_told = in->header.column_count;
 	return fl_assigner_bind(&in->assign, &in->header, err);

@@ -17,13 +17,13 @@
 #include "stream/frame.h"
 
 enum fl_event_type {
-	FL_EV_NONE = 0,  /* nothing without waiting */
-	FL_EV_HEADER,    /* input->header is there, or has grown */
+	FL_EV_NONE = 0, /* nothing without waiting */
+	FL_EV_HEADER,   /* input->header is there, or has grown */
 	FL_EV_BATCH,
 	FL_EV_WATERMARK,
 	FL_EV_BARRIER,
 	FL_EV_END,
-	FL_EV_FAILED,    /* the upstream has failed and said so: exit with end.code */
+	FL_EV_FAILED, /* the upstream has failed and said so: exit with end.code */
 };
 
 /* One event. Everything borrows from the input, until it is asked again. */
@@ -40,29 +40,29 @@ enum fl_input_mode { FL_INPUT_UNKNOWN = 0, FL_INPUT_FRAMES, FL_INPUT_TEXT };
 
 struct fl_input {
 	const struct fl_options *opt;
-	struct fl_run *run;       /* for fl_run_bad */
+	struct fl_run *run; /* for fl_run_bad */
 	const struct fl_expr_env *env;
-	bool heads_only;          /* of a BATCH only the head is read: fl_input_forward follows */
+	bool heads_only; /* of a BATCH only the head is read: fl_input_forward follows */
 	char **files;
 	int file_count;
-	int file_next;            /* index of the file to open next */
+	int file_next; /* index of the file to open next */
 
 	/* the file in hand */
-	int fd;                   /* -1: none */
-	const char *name;         /* for messages */
-	bool regular;             /* never makes wait */
-	bool eof;                 /* fd has no more */
-	bool drained;             /* read_ahead has seen its end */
+	int fd;           /* -1: none */
+	const char *name; /* for messages */
+	bool regular;     /* never makes wait */
+	bool eof;         /* fd has no more */
+	bool drained;     /* read_ahead has seen its end */
 	bool gzip;
 	struct fl_gunzip *gunzip;
-	struct fl_buf packed;     /* compressed bytes not yet fed */
+	struct fl_buf packed; /* compressed bytes not yet fed */
 	size_t packed_done;
-	uint64_t bytes;           /* read from it so far */
+	uint64_t bytes; /* read from it so far */
 
 	/* bytes: buf[start..len) are there and not yet done with */
 	char *buf;
 	size_t cap, start, len;
-	bool starved;             /* what is there holds no whole record or frame */
+	bool starved; /* what is there holds no whole record or frame */
 
 	enum fl_input_mode mode;
 	struct fl_header header;
@@ -75,7 +75,7 @@ struct fl_input {
 	uint64_t seq;
 	struct fl_buf cols;
 	int64_t wm_seen;
-	struct fl_queue queue;    /* read ahead while a barrier is awaited elsewhere */
+	struct fl_queue queue; /* read ahead while a barrier is awaited elsewhere */
 
 	/* text */
 	const struct fl_reader_type *format;
@@ -86,10 +86,10 @@ struct fl_input {
 	bool bad_pending;
 	bool wm_pending;
 	struct fl_watermark wm_told;
-	int64_t last_record_ms;   /* --idle-timeout: the clock when a record came */
+	int64_t last_record_ms; /* --idle-timeout: the clock when a record came */
 	bool idle;
 	struct fl_badrows bad;
-	struct fl_err failure;    /* told when the records before it have been given */
+	struct fl_err failure; /* told when the records before it have been given */
 	struct fl_buf pool, index;
 };
 

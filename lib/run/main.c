@@ -34,9 +34,9 @@ guard_descriptors(void)
 static bool
 wants_frames(int argc, char **argv)
 {
-	static const char *const text[] = { "--ocsv",    "--otsv", "--ojsonl", "--opprint", "--csv",
-					    "--tsv",     "--jsonl", "-o",      "--output",  "--help",
-					    "--version", "-h" };
+	static const char *const text[] = { "--ocsv",   "--otsv", "--ojsonl",  "--opprint",
+					    "--csv",    "--tsv",  "--jsonl",   "-o",
+					    "--output", "--help", "--version", "-h" };
 
 	for (int i = 1; i < argc; i++)
 		for (size_t k = 0; k < FL_ARRAY_LEN(text); k++)
@@ -58,8 +58,8 @@ print_and_close(const struct fl_op *op, const char *text, size_t len)
 }
 
 static int
-parse(struct fl_run *run, struct fl_opt_group *groups, char **words, int *ret_files, char ***ret_file,
-      struct fl_err *err)
+parse(struct fl_run *run, struct fl_opt_group *groups, char **words, int *ret_files,
+      char ***ret_file, struct fl_err *err)
 {
 	int count, used = 0;
 
@@ -93,15 +93,19 @@ open_inputs(struct fl_run *run, char **files, int file_count, struct fl_err *err
 	if (count == 0)
 		count = 1;
 	if (count > run->op->inputs_max)
-		return fl_fail(err, FL_EUSAGE, "at most %u inputs, not %u", run->op->inputs_max, count);
+		return fl_fail(err, FL_EUSAGE, "at most %u inputs, not %u", run->op->inputs_max,
+			       count);
 	run->in = fl_xcalloc(count, sizeof *run->in);
 	run->poll = fl_xcalloc(count + 1, sizeof *run->poll);
 	for (; run->input_count < count; run->input_count++) {
 		uint32_t i = run->input_count;
 		bool own = several && i >= first && file_count;
 
-		fl_input_init(&run->in[i], run, &run->opt, &run->env, own ? &files[i - first] : files,
-			      !several ? file_count : own ? 1 : 0);
+		fl_input_init(&run->in[i], run, &run->opt, &run->env,
+			      own ? &files[i - first] : files,
+			      !several ? file_count
+			      : own    ? 1
+				       : 0);
 	}
 	fl_align_init(&run->align, count);
 	return 0;
@@ -134,10 +138,12 @@ print_counts(const struct fl_run *run)
 		return;
 	if (run->bad_records)
 		(void)fprintf(stderr, "%s: %llu bad record%s skipped\n", run->op->name,
-			      (unsigned long long)run->bad_records, run->bad_records == 1 ? "" : "s");
+			      (unsigned long long)run->bad_records,
+			      run->bad_records == 1 ? "" : "s");
 	if (run->late_records)
 		(void)fprintf(stderr, "%s: %llu late record%s %s%s\n", run->op->name,
-			      (unsigned long long)run->late_records, run->late_records == 1 ? "" : "s",
+			      (unsigned long long)run->late_records,
+			      run->late_records == 1 ? "" : "s",
 			      run->late_path ? "written to " : "dropped",
 			      run->late_path ? run->late_path : "");
 	if (run->notes.len)
@@ -182,8 +188,9 @@ help_or_version(const struct fl_run *run, const struct fl_opt_group *groups)
 int
 fl_main(const struct fl_op *op, int argc, char **argv)
 {
-	struct fl_run run = { .op = op, .argc = argc, .argv = argv, .timer_ms = INT64_MAX,
-			      .wm_ms = INT64_MIN };
+	struct fl_run run = {
+		.op = op, .argc = argc, .argv = argv, .timer_ms = INT64_MAX, .wm_ms = INT64_MIN
+	};
 	struct fl_opt_group groups[FL_OPTION_GROUPS];
 	char **words = fl_xcalloc((size_t)argc + 1, sizeof *words), **files = NULL;
 	struct fl_err err = { 0 };

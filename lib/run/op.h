@@ -51,15 +51,15 @@
 struct fl_run;
 
 struct fl_op {
-	const char *name;     /* "fwindow" */
-	const char *summary;  /* one line, as in man's NAME */
-	const char *usage;    /* what stands behind the name: "KEY[,KEY...] [FILE...]" */
-	const char *notes;    /* --help: lines on the words, then two examples */
+	const char *name;          /* "fwindow" */
+	const char *summary;       /* one line, as in man's NAME */
+	const char *usage;         /* what stands behind the name: "KEY[,KEY...] [FILE...]" */
+	const char *notes;         /* --help: lines on the words, then two examples */
 	const struct fl_opt *opts; /* its own options, into self; or NULL */
-	size_t self_size;     /* the runner allocates it, zeroed */
-	uint32_t inputs_max;  /* 1: FILEs are read one after the other; more: each FILE is
+	size_t self_size;          /* the runner allocates it, zeroed */
+	uint32_t inputs_max;       /* 1: FILEs are read one after the other; more: each FILE is
 	                         an input of its own */
-	bool stdin_first;     /* of several inputs, standard input is the first */
+	bool stdin_first;          /* of several inputs, standard input is the first */
 
 	/*
 	 * The words that are not options: take those that are not FILEs, set
@@ -94,7 +94,8 @@ struct fl_op {
 	void (*close)(void *self);
 
 	/* fcat --frames: sees each frame of a stream before it is acted upon. */
-	int (*on_frame)(void *self, struct fl_run *run, const struct fl_frame *f, struct fl_err *err);
+	int (*on_frame)(void *self, struct fl_run *run, const struct fl_frame *f,
+			struct fl_err *err);
 };
 
 /* Runs the tool; returns its exit status. */
@@ -131,8 +132,8 @@ void fl_run_prefer_text(struct fl_run *run);
  * names the first; with "skip" they are counted, go to --reject, and 0 is
  * returned. The caller leaves them out. on_batch calls it before it does anything
  * else: after the error it is called once more, with the records before the first
- * bad one, so that what they give does not depend on how the input was cut. what: what was being done, e.g. the
- * expression.
+ * bad one, so that what they give does not depend on how the input was cut. what:
+ * what was being done, e.g. the expression.
  */
 int fl_run_bad(struct fl_run *run, const struct fl_batch *b, const struct fl_badrows *bad,
 	       const char *what, struct fl_err *err);

@@ -47,19 +47,21 @@ find_short(const struct fl_opt_group *g, size_t count, char letter)
 }
 
 static int
-unknown(const struct fl_opt_group *g, size_t count, const char *name, size_t len, struct fl_err *err)
+unknown(const struct fl_opt_group *g, size_t count, const char *name, size_t len,
+	struct fl_err *err)
 {
 	const char *names[NAMES_MAX], *near;
 	char *asked = fl_xstrndup(name, len);
 	size_t n = 0;
 
 	for (size_t i = 0; i < count; i++)
-		for (const struct fl_opt *o = g[i].opts; o->type != FL_OPT_END && n < NAMES_MAX; o++)
+		for (const struct fl_opt *o = g[i].opts; o->type != FL_OPT_END && n < NAMES_MAX;
+		     o++)
 			names[n++] = o->name;
 	near = fl_nearest(asked, names, n);
 	if (near)
-		(void)fl_fail(err, FL_EUSAGE, "unknown option --%s (did you mean --%s?); see --help", asked,
-			      near);
+		(void)fl_fail(err, FL_EUSAGE,
+			      "unknown option --%s (did you mean --%s?); see --help", asked, near);
 	else
 		(void)fl_fail(err, FL_EUSAGE, "unknown option --%s; see --help", asked);
 	free(asked);
@@ -74,7 +76,8 @@ set_int(const struct fl_opt *o, int64_t *to, const char *arg, struct fl_err *err
 	errno = 0;
 	*to = strtoll(arg, &end, 10);
 	if (errno || end == arg || *end || *to < 0)
-		return fl_fail(err, FL_EUSAGE, "--%s takes a whole number, not \"%s\"", o->name, arg);
+		return fl_fail(err, FL_EUSAGE, "--%s takes a whole number, not \"%s\"", o->name,
+			       arg);
 	return 0;
 }
 
@@ -135,8 +138,8 @@ set(const struct match *m, const char *arg, struct fl_err *err)
 		return set_enum(o, to, arg, err);
 	case FL_OPT_DURATION:
 	case FL_OPT_SIGNED_DURATION:
-		rc = fl_duration_parse(arg, o->type == FL_OPT_SIGNED_DURATION ? FL_DURATION_SIGNED : 0,
-				       to, err);
+		rc = fl_duration_parse(
+			arg, o->type == FL_OPT_SIGNED_DURATION ? FL_DURATION_SIGNED : 0, to, err);
 		break;
 	case FL_OPT_SIZE:
 		rc = fl_size_parse(arg, to, err);
@@ -164,7 +167,8 @@ parse_long(const struct fl_opt_group *g, size_t count, int argc, char **argv, in
 	if (!m.opt)
 		return unknown(g, count, name, len, err);
 	if (m.ambiguous)
-		return fl_fail(err, FL_EUSAGE, "--%.*s is the beginning of more than one option; see --help",
+		return fl_fail(err, FL_EUSAGE,
+			       "--%.*s is the beginning of more than one option; see --help",
 			       (int)len, name);
 	if (arg && !takes_arg(m.opt))
 		return fl_fail(err, FL_EUSAGE, "--%s takes no argument", m.opt->name);
@@ -173,7 +177,8 @@ parse_long(const struct fl_opt_group *g, size_t count, int argc, char **argv, in
 	if (arg)
 		return set(&m, arg + 1, err);
 	if (*i + 1 >= argc)
-		return fl_fail(err, FL_EUSAGE, "--%s needs an argument: %s", m.opt->name, m.opt->arg);
+		return fl_fail(err, FL_EUSAGE, "--%s needs an argument: %s", m.opt->name,
+			       m.opt->arg);
 	return set(&m, argv[++*i], err);
 }
 

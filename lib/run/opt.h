@@ -17,26 +17,26 @@
 
 enum fl_opt_type {
 	FL_OPT_END = 0,
-	FL_OPT_FLAG,     /* bool */
-	FL_OPT_STRING,   /* const char *, borrowed from argv */
-	FL_OPT_CHAR,     /* char: one byte, or \t */
-	FL_OPT_INT,      /* int64_t >= 0 */
-	FL_OPT_DURATION, /* int64_t ms >= 0 */
+	FL_OPT_FLAG,            /* bool */
+	FL_OPT_STRING,          /* const char *, borrowed from argv */
+	FL_OPT_CHAR,            /* char: one byte, or \t */
+	FL_OPT_INT,             /* int64_t >= 0 */
+	FL_OPT_DURATION,        /* int64_t ms >= 0 */
 	FL_OPT_SIGNED_DURATION, /* int64_t ms */
-	FL_OPT_SIZE,     /* uint64_t bytes */
-	FL_OPT_SET,      /* const char *: set to value (--icsv: "csv") */
-	FL_OPT_ENUM,     /* int: index of the word in value ("fail|skip") */
+	FL_OPT_SIZE,            /* uint64_t bytes */
+	FL_OPT_SET,             /* const char *: set to value (--icsv: "csv") */
+	FL_OPT_ENUM,            /* int: index of the word in value ("fail|skip") */
 };
 
 struct fl_opt {
-	const char *name;      /* long name without dashes */
-	char letter;           /* short name, or 0 */
+	const char *name; /* long name without dashes */
+	char letter;      /* short name, or 0 */
 	enum fl_opt_type type;
-	size_t offset;         /* of the member in the struct that is filled */
-	const char *arg;       /* what --help calls the argument; NULL for flags */
-	const char *value;     /* FL_OPT_SET, FL_OPT_ENUM */
-	size_t offset2;        /* FL_OPT_SET with also set (--csv): the second member, or 0 */
-	const char *help;      /* one phrase */
+	size_t offset;     /* of the member in the struct that is filled */
+	const char *arg;   /* what --help calls the argument; NULL for flags */
+	const char *value; /* FL_OPT_SET, FL_OPT_ENUM */
+	size_t offset2;    /* FL_OPT_SET with also set (--csv): the second member, or 0 */
+	const char *help;  /* one phrase */
 };
 
 /* A table and the struct it fills. */

@@ -7,19 +7,19 @@
 
 struct fl_options {
 	/* input */
-	const char *in;      /* format, or NULL: by name or content */
+	const char *in; /* format, or NULL: by name or content */
 	const char *regex;
 	bool implicit_header;
 	bool allow_ragged;
 	char ifs;
 	/* output */
-	const char *out;     /* format, or NULL */
-	const char *output;  /* -o */
+	const char *out;    /* format, or NULL */
+	const char *output; /* -o */
 	bool append;
 	bool headerless;
 	char ofs;
 	const char *columns;
-	int otime;           /* 0 iso, 1 epoch-ms */
+	int otime; /* 0 iso, 1 epoch-ms */
 	/* time */
 	const char *time;
 	const char *time_format;
@@ -28,15 +28,15 @@ struct fl_options {
 	int64_t watermark_ms;
 	const char *watermark; /* as typed; NULL: not said */
 	const char *watermark_at;
-	int64_t idle_ms;     /* 0: never */
+	int64_t idle_ms; /* 0: never */
 	/* errors, limits, identity */
-	int on_error;        /* 0 fail, 1 skip */
+	int on_error; /* 0 fail, 1 skip */
 	const char *reject;
 	const char *uid;
 	int backend;
 	uint64_t memory_max; /* 0: no limit */
 	uint64_t record_max;
-	int color;           /* 0 auto, 1 always, 2 never */
+	int color; /* 0 auto, 1 always, 2 never */
 	bool quiet;
 	bool help;
 	bool version;

@@ -89,7 +89,8 @@ open_file(struct fl_output *o, const struct fl_options *opt, bool replaces_input
 
 	o->name = opt->output;
 	if (len > 3 && strcmp(opt->output + len - 3, ".gz") == 0)
-		return fl_fail(err, FL_EUSAGE, "-o %s: the output is not compressed; pipe it into gzip",
+		return fl_fail(err, FL_EUSAGE,
+			       "-o %s: the output is not compressed; pipe it into gzip",
 			       opt->output);
 	if (replaces_input && opt->append)
 		return fl_fail(err, FL_EUSAGE, "--append: %s is the input too", opt->output);

@@ -17,18 +17,18 @@
 
 struct fl_output {
 	int fd;
-	const char *name;         /* for messages */
-	char *beside;             /* -o is an input too: written here, renamed at the end */
+	const char *name; /* for messages */
+	char *beside;     /* -o is an input too: written here, renamed at the end */
 	bool opened;
 	bool frames;              /* else text */
 	struct fl_writer *writer; /* text */
 	struct fl_frame_writer frame;
 	struct fl_buf text;
-	bool is_file;             /* text into a regular file */
+	bool is_file;                   /* text into a regular file */
 	struct fl_writeback *writeback; /* that writes it, once it has become large */
-	uint32_t columns_sent;    /* frames: of the last HEADER */
+	uint32_t columns_sent;          /* frames: of the last HEADER */
 	bool header_sent;
-	struct fl_watermark wm;   /* last sent */
+	struct fl_watermark wm; /* last sent */
 	uint64_t records;
 };
 
@@ -44,7 +44,8 @@ const char *fl_output_format(const struct fl_options *opt, const char *input_for
 
 /*
  * Open it, and decide on frames or text. replaces_input: the output is a file that is
- * being read; with -o it stays as it is until the end, without it is refused. zone: for times out, or NULL.
+ * being read; with -o it stays as it is until the end, without it is refused. zone:
+ * for times out, or NULL.
  */
 int fl_output_open(struct fl_output *o, const struct fl_options *opt, const char *input_format,
 		   bool prefer_text, bool replaces_input, const struct fl_zone *zone,

@@ -46,7 +46,8 @@ open_spill(struct fl_queue *q, struct fl_err *err)
 		fl_buf_release(&path);
 	}
 	if (q->fd < 0)
-		return fl_fail_errno(err, FL_ECREATE, errno, "cannot create a temporary file in %s", dir);
+		return fl_fail_errno(err, FL_ECREATE, errno, "cannot create a temporary file in %s",
+				     dir);
 	return 0;
 }
 
@@ -59,8 +60,8 @@ spill(struct fl_queue *q, const char *p, size_t n, struct fl_err *err)
 		ssize_t done = pwrite(q->fd, p, n, q->file_len);
 
 		if (done < 0 && errno != EINTR)
-			return fl_fail_errno(err, FL_EIO, errno, "cannot write a temporary file in %s",
-					     temp_dir());
+			return fl_fail_errno(err, FL_EIO, errno,
+					     "cannot write a temporary file in %s", temp_dir());
 		if (done > 0) {
 			q->file_len += done;
 			p += done;

@@ -18,7 +18,7 @@
 struct fl_queue {
 	struct fl_buf mem;
 	size_t mem_done;
-	int fd;            /* the spill file; -1: none */
+	int fd; /* the spill file; -1: none */
 	off_t file_done, file_len;
 };
 

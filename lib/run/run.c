@@ -148,7 +148,8 @@ fl__run_bad_text(struct fl_run *run, const char *file, uint64_t line, const char
 		 const char *text, size_t len, struct fl_err *err)
 {
 	if (run->opt.on_error == 0)
-		return fl_fail(err, FL_EDATA, "%s:%llu: %s", file, (unsigned long long)line, reason);
+		return fl_fail(err, FL_EDATA, "%s:%llu: %s", file, (unsigned long long)line,
+			       reason);
 	run->bad_records++;
 	return run->opt.reject ? reject(run, file, line, reason, text, len, err) : 0;
 }
@@ -213,8 +214,8 @@ fl_run_bad(struct fl_run *run, const struct fl_batch *b, const struct fl_badrows
 		return 0;
 	run->good_rows = bad->first;
 	if (run->opt.on_error == 0 && line)
-		return fl_fail(err, FL_EDATA, "%s:%llu: %s%s%s", file, (unsigned long long)line, what,
-			       colon, bad->reason);
+		return fl_fail(err, FL_EDATA, "%s:%llu: %s%s%s", file, (unsigned long long)line,
+			       what, colon, bad->reason);
 	if (run->opt.on_error == 0)
 		return fl_fail(err, FL_EDATA, "bad record: %s%s%s", what, colon, bad->reason);
 	run->bad_records += bad->count;
@@ -335,7 +336,8 @@ on_header(struct fl_run *run, uint32_t i, struct fl_err *err)
 	if (run->op->columns)
 		rc = run->op->columns(run->self, run, err);
 	else
-		fl_header_append(&run->out_header, &run->in[i].header, run->out_header.column_count);
+		fl_header_append(&run->out_header, &run->in[i].header,
+				 run->out_header.column_count);
 	return rc < 0 ? rc : fl_output_header(&run->out, &run->out_header, err);
 }
 
@@ -438,7 +440,9 @@ on_event(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err
 			return fl_emit(run, &ev->batch, err);
 		return fl_output_forward(&run->out, &run->in[i], &ev->frame, err);
 	case FL_EV_WATERMARK:
-		return fl_align_watermark(&run->align, i, &ev->wm, &wm) ? on_watermark(run, &wm, err) : 0;
+		return fl_align_watermark(&run->align, i, &ev->wm, &wm)
+			       ? on_watermark(run, &wm, err)
+			       : 0;
 	case FL_EV_BARRIER:
 		return fl_align_barrier(&run->align, i, &ev->barrier, &barrier)
 			       ? on_barrier(run, &barrier, err)

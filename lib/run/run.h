@@ -17,36 +17,36 @@ struct fl_run {
 	void *self;
 	struct fl_options opt;
 	struct fl_expr_env env;
-	struct fl_zone *zone;      /* --tz, or NULL */
-	int argc;                  /* as typed, for the lineage */
+	struct fl_zone *zone; /* --tz, or NULL */
+	int argc;             /* as typed, for the lineage */
 	char **argv;
 
 	uint32_t input_count;
 	struct fl_input *in;
-	struct pollfd *poll;       /* standard output, then the inputs */
-	uint32_t headers;          /* inputs whose header has come */
-	bool opened;               /* op->open was called */
+	struct pollfd *poll; /* standard output, then the inputs */
+	uint32_t headers;    /* inputs whose header has come */
+	bool opened;         /* op->open was called */
 	struct fl_align align;
 
 	struct fl_header out_header;
 	struct fl_output out;
 	struct fl_side *sides;
 	struct fl_side *reject;
-	bool pass;                 /* batches and watermarks pass as they are */
-	bool forward;              /* … as frames, untouched */
+	bool pass;    /* batches and watermarks pass as they are */
+	bool forward; /* … as frames, untouched */
 	bool prefer_text;
 
-	int64_t wm_ms;             /* last given to the operator */
+	int64_t wm_ms; /* last given to the operator */
 	int64_t now_ms;
-	int64_t timer_ms;          /* INT64_MAX: none */
-	uint32_t good_rows;        /* after a bad record: how many came before it in its batch */
+	int64_t timer_ms;   /* INT64_MAX: none */
+	uint32_t good_rows; /* after a bad record: how many came before it in its batch */
 	uint64_t bad_records;
 	uint64_t late_records;
-	const char *late_path;     /* where they are; NULL: dropped */
+	const char *late_path; /* where they are; NULL: dropped */
 	struct fl_buf notes;
-	uint32_t current;          /* the input whose batch is in hand */
+	uint32_t current; /* the input whose batch is in hand */
 	bool ended;
-	int upstream_code;         /* exit status told by a failed upstream, or 0 */
+	int upstream_code; /* exit status told by a failed upstream, or 0 */
 };
 
 /*

@@ -13,10 +13,10 @@ struct fl_writeback {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct fl_buf full;  /* being written while busy, else empty */
+	struct fl_buf full; /* being written while busy, else empty */
 	bool busy;
 	bool stop;
-	struct fl_err err;   /* of the first write that failed */
+	struct fl_err err; /* of the first write that failed */
 };
 
 static void *

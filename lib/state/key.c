@@ -82,8 +82,8 @@ append_value(struct fl_keys *k, const struct fl_vec *v, uint32_t i)
 
 /* Several key columns, or one of fixed width: the bytes are made. */
 static int
-made_keys(struct fl_keys *k, const struct fl_header *h, const struct fl_batch *b, struct fl_key *key,
-	  struct fl_err *err)
+made_keys(struct fl_keys *k, const struct fl_header *h, const struct fl_batch *b,
+	  struct fl_key *key, struct fl_err *err)
 {
 	bool several = h->key_count > 1;
 
@@ -167,7 +167,8 @@ void
 fl_key_put(const struct fl_key *key, uint32_t c, uint32_t count, enum fl_kind kind,
 	   struct fl_colbuf *out)
 {
-	enum fl_tag tag = c < TAGS_MAX ? (enum fl_tag)(key->tags >> (TAG_BITS * c) & 7) : FL_TAG_PLAIN;
+	enum fl_tag tag = c < TAGS_MAX ? (enum fl_tag)(key->tags >> (TAG_BITS * c) & 7)
+				       : FL_TAG_PLAIN;
 	const char *p = key->p;
 	uint32_t len = key->len;
 

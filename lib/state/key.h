@@ -20,9 +20,9 @@
 
 struct fl_key {
 	const char *p;
-	uint32_t len;   /* or FL_KEY_NULL */
-	uint32_t tags;  /* 3 bits (enum fl_tag) a key column, the first lowest */
-	uint64_t hash;  /* seeded; not the same in another run */
+	uint32_t len;  /* or FL_KEY_NULL */
+	uint32_t tags; /* 3 bits (enum fl_tag) a key column, the first lowest */
+	uint64_t hash; /* seeded; not the same in another run */
 };
 
 struct fl_keys {

@@ -46,8 +46,9 @@ fl_budget_check(const struct fl_budget *b, size_t extra, struct fl_err *err)
 	if (extra <= b->max && b->used <= b->max - extra)
 		return 0;
 	(void)fl_size_format(b->max, max);
-	return fl_fail(err, FL_ELIMIT, "the state has become larger than --max-memory %s; give it more, or "
-				       "fewer keys or shorter windows",
+	return fl_fail(err, FL_ELIMIT,
+		       "the state has become larger than --max-memory %s; give it more, or "
+		       "fewer keys or shorter windows",
 		       max);
 }
 
@@ -154,7 +155,9 @@ fl_table_release(struct fl_table *t)
 struct fl_key
 fl_entry_key(const struct fl_entry *e)
 {
-	return (struct fl_key){ .p = is_long(e->len) ? e->out.p : e->in, .len = e->len, .tags = e->tags };
+	return (struct fl_key){ .p = is_long(e->len) ? e->out.p : e->in,
+				.len = e->len,
+				.tags = e->tags };
 }
 
 uint32_t
@@ -257,7 +260,8 @@ place(struct fl_table *t, uint32_t *ret_number, struct fl_err *err)
 			return NULL;
 		if (t->chunk_count == t->chunk_cap) {
 			t->chunk_cap = t->chunk_cap ? 2 * t->chunk_cap : 16;
-			t->chunk = fl_xreallocarray(t->chunk, t->chunk_cap, sizeof(struct fl_chunk *));
+			t->chunk = fl_xreallocarray(t->chunk, t->chunk_cap,
+						    sizeof(struct fl_chunk *));
 		}
 		t->chunk[t->chunk_count++] = c;
 	}
@@ -318,7 +322,8 @@ fl_table_put(struct fl_table *t, const struct fl_key *keys, const uint32_t *rows
 		if (index_grow(t, t->live + block, err) < 0)
 			return err->code;
 		for (uint32_t i = done; i < done + block; i++)
-			__builtin_prefetch(&t->index[home(t, (uint32_t)keys[rows ? rows[i] : i].hash)]);
+			__builtin_prefetch(
+				&t->index[home(t, (uint32_t)keys[rows ? rows[i] : i].hash)]);
 		for (uint32_t i = done; i < done + block; i++) {
 			uint64_t slot = t->index[home(t, (uint32_t)keys[rows ? rows[i] : i].hash)];
 

@@ -33,9 +33,9 @@
 
 /* Memory shared by the tables of an operator. */
 struct fl_budget {
-	size_t max;                /* SIZE_MAX: none */
-	size_t used;               /* held by tables, without what is kept spare */
-	struct fl_chunk *spare;    /* blocks given back */
+	size_t max;             /* SIZE_MAX: none */
+	size_t used;            /* held by tables, without what is kept spare */
+	struct fl_chunk *spare; /* blocks given back */
 	size_t spare_count;
 };
 
@@ -47,35 +47,35 @@ int fl_budget_check(const struct fl_budget *b, size_t extra, struct fl_err *err)
 
 /* One key and its value. Keys of up to 16 bytes lie in the entry itself. */
 struct fl_entry {
-	uint64_t seq;              /* arrival number of the key */
-	uint32_t hash;             /* of the key; the low half */
-	uint32_t len;              /* or FL_KEY_NULL */
+	uint64_t seq;  /* arrival number of the key */
+	uint32_t hash; /* of the key; the low half */
+	uint32_t len;  /* or FL_KEY_NULL */
 	union {
 		char in[FL_ENTRY_INLINE]; /* zero padded */
 		struct {
-			char *p;   /* longer keys */
+			char *p; /* longer keys */
 			uint64_t zero;
 		} out;
 	};
 	uint32_t tags;
-	bool deleted;              /* its place is free; walks skip it */
-	uint8_t flags;             /* the operator's own */
-	_Alignas(8) char value[];  /* zeroed when the entry is made */
+	bool deleted;             /* its place is free; walks skip it */
+	uint8_t flags;            /* the operator's own */
+	_Alignas(8) char value[]; /* zeroed when the entry is made */
 };
 
 struct fl_table {
 	struct fl_budget *budget;
 	size_t entry_size;
-	uint32_t shift;            /* a chunk has 1 << shift entries */
-	uint32_t count;            /* places in use, deleted ones too */
+	uint32_t shift; /* a chunk has 1 << shift entries */
+	uint32_t count; /* places in use, deleted ones too */
 	uint32_t live;
-	uint32_t free;             /* number + 1 of a deleted entry, linked by seq; 0: none */
-	bool reused;               /* a place was used again: walks are not by arrival */
-	uint32_t mask;             /* index slots - 1 */
-	uint64_t *index;           /* low half: entry number + 1, high half: its hash */
+	uint32_t free;   /* number + 1 of a deleted entry, linked by seq; 0: none */
+	bool reused;     /* a place was used again: walks are not by arrival */
+	uint32_t mask;   /* index slots - 1 */
+	uint64_t *index; /* low half: entry number + 1, high half: its hash */
 	struct fl_chunk **chunk;
 	uint32_t chunk_count, chunk_cap;
-	size_t long_keys;          /* bytes of keys outside their entries */
+	size_t long_keys; /* bytes of keys outside their entries */
 };
 
 /* Values of value_size bytes. Allocates nothing yet. */

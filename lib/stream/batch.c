@@ -7,9 +7,9 @@
 #include "time/timestamp.h"
 
 static const size_t kind_size[FL_KINDS] = {
-	[FL_TEXT] = sizeof(uint32_t),        [FL_INT64] = sizeof(int64_t),
+	[FL_TEXT] = sizeof(uint32_t),         [FL_INT64] = sizeof(int64_t),
 	[FL_DECIMAL] = sizeof(struct fl_dec), [FL_DOUBLE] = sizeof(double),
-	[FL_BOOL] = sizeof(uint8_t),         [FL_TIME] = sizeof(int64_t),
+	[FL_BOOL] = sizeof(uint8_t),          [FL_TIME] = sizeof(int64_t),
 };
 
 /* ---- watermarks ------------------------------------------------------- */
@@ -168,7 +168,8 @@ col_convert(struct fl_colbuf *c, enum fl_kind kind)
 		c->clean = false;
 		for (uint32_t i = 0; i < old.rows; i++) {
 			char buf[FL_NUMBER_TEXT_MAX];
-			bool null = (old.tagged ? (uint8_t)old.tags.data[i] : old.tag) != FL_TAG_PLAIN;
+			bool null = (old.tagged ? (uint8_t)old.tags.data[i] : old.tag) !=
+				    FL_TAG_PLAIN;
 
 			fl_buf_put(&c->bytes, buf, null ? 0 : element_text(&old, i, buf));
 			put_end(c);
@@ -597,7 +598,8 @@ select_bytes(const struct fl_batch *b, uint32_t n)
 	size_t row = 8 + 8 + 1;
 
 	for (uint32_t c = 0; c < b->cols; c++)
-		row += (b->col[c].tags ? 1 : 0) + (b->col[c].kind == FL_TEXT ? 8 : kind_size[b->col[c].kind]);
+		row += (b->col[c].tags ? 1 : 0) +
+		       (b->col[c].kind == FL_TEXT ? 8 : kind_size[b->col[c].kind]);
 	return row * n + ((size_t)b->cols * 2 + 3) * 16 + b->cols * sizeof(struct fl_vec);
 }
 

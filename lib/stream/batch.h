@@ -145,10 +145,10 @@ struct fl_batch {
 	const int64_t *time; /* event time of each record in ms, or NULL */
 	const uint8_t *op;   /* enum fl_rowkind of each record; NULL: all +I */
 	enum fl_wm_mode wm_mode;
-	int64_t wm_first;    /* watermark before the first record */
-	int64_t wm_delay;    /* FL_WM_DELAY */
-	const int64_t *wm;   /* FL_WM_COLUMN */
-	uint64_t line;       /* line of the first record in its file, 0: not known */
+	int64_t wm_first;  /* watermark before the first record */
+	int64_t wm_delay;  /* FL_WM_DELAY */
+	const int64_t *wm; /* FL_WM_COLUMN */
+	uint64_t line;     /* line of the first record in its file, 0: not known */
 };
 
 /* a - b - 1 for watermarks, without wrapping. */
@@ -183,8 +183,9 @@ static inline const struct fl_vec *
 fl_batch_col(const struct fl_batch *b, uint32_t c)
 {
 	static const uint32_t none[2] = { 0, 0 };
-	static const struct fl_vec absent = { .kind = FL_TEXT, .tag = FL_TAG_ABSENT, .clean = true,
-					      .bytes = "", .off = none };
+	static const struct fl_vec absent = {
+		.kind = FL_TEXT, .tag = FL_TAG_ABSENT, .clean = true, .bytes = "", .off = none
+	};
 
 	return c < b->cols ? &b->col[c] : &absent;
 }
@@ -205,13 +206,13 @@ fl_batch_col(const struct fl_batch *b, uint32_t c)
  */
 struct fl_colbuf {
 	uint8_t kind;
-	uint8_t tag;          /* of all values so far, where !tagged */
-	bool any;             /* a value that is not NULL was put */
-	bool tagged;          /* tags is in use */
+	uint8_t tag; /* of all values so far, where !tagged */
+	bool any;    /* a value that is not NULL was put */
+	bool tagged; /* tags is in use */
 	bool clean;
 	uint32_t rows;
-	struct fl_buf bytes;  /* TEXT */
-	struct fl_buf data;   /* TEXT: ends (uint32_t, off[0] = 0); else elements */
+	struct fl_buf bytes; /* TEXT */
+	struct fl_buf data;  /* TEXT: ends (uint32_t, off[0] = 0); else elements */
 	struct fl_buf tags;
 };
 
@@ -219,10 +220,10 @@ struct fl_build {
 	uint32_t rows;
 	uint32_t cols;
 	struct fl_colbuf *col;
-	struct fl_vec *vec;   /* what fl_build_view hands out */
+	struct fl_vec *vec; /* what fl_build_view hands out */
 	struct fl_buf time, wm, op;
-	bool timed;           /* rows carry a time */
-	bool changelog;       /* rows carry a row kind */
+	bool timed;     /* rows carry a time */
+	bool changelog; /* rows carry a row kind */
 	struct fl_batch view;
 };
 
@@ -254,7 +255,7 @@ struct fl_batch *fl_build_view(struct fl_build *w);
  * with the watermark that was in force before it. No text is copied: the areas
  * stay those of b. Everything else lies in *pool, until it is used again.
  */
-void fl_batch_select(const struct fl_batch *b, const uint32_t *rows, uint32_t n, struct fl_buf *pool,
-		     struct fl_batch *ret);
+void fl_batch_select(const struct fl_batch *b, const uint32_t *rows, uint32_t n,
+		     struct fl_buf *pool, struct fl_batch *ret);
 
 #endif

@@ -102,10 +102,9 @@ fl_frame_watermark(struct fl_frame_writer *w, const struct fl_watermark *wm)
 void
 fl_frame_barrier(struct fl_frame_writer *w, const struct fl_barrier *b)
 {
-	struct wire_barrier p = { .id = b->id,
-				  .attempt = b->attempt,
-				  .injected_ms = b->injected_ms,
-				  .flags = b->flags };
+	struct wire_barrier p = {
+		.id = b->id, .attempt = b->attempt, .injected_ms = b->injected_ms, .flags = b->flags
+	};
 
 	put_frame(w, FL_FRAME_BARRIER, &p, sizeof p);
 }
@@ -177,8 +176,10 @@ static const char *
 type_name(unsigned type)
 {
 	static const char *const names[] = {
-		[FL_FRAME_HEADER] = "HEADER",       [FL_FRAME_BATCH] = "BATCH",
-		[FL_FRAME_WATERMARK] = "WATERMARK", [FL_FRAME_BARRIER] = "BARRIER",
+		[FL_FRAME_HEADER] = "HEADER",
+		[FL_FRAME_BATCH] = "BATCH",
+		[FL_FRAME_WATERMARK] = "WATERMARK",
+		[FL_FRAME_BARRIER] = "BARRIER",
 		[FL_FRAME_END] = "END",
 	};
 
@@ -205,17 +206,18 @@ check_head(const struct head *h, const char *p, uint64_t expect, struct fl_err *
 	if (h->type < FL_FRAME_HEADER || h->type > FL_FRAME_END || h->flags[0] || h->flags[1] ||
 	    h->flags[2] || h->len % 8 || h->len > FL_FRAME_MAX) {
 		show_bytes(p, sizeof *h, text);
-		return fl_fail(err, FL_EDATA,
-			       "damaged stream: no frame where frame %llu should begin (\"%s\"); was "
-			       "something other than a flue tool, or a second writer, put in between?",
-			       (unsigned long long)expect, text);
+		return fl_fail(
+			err, FL_EDATA,
+			"damaged stream: no frame where frame %llu should begin (\"%s\"); was "
+			"something other than a flue tool, or a second writer, put in between?",
+			(unsigned long long)expect, text);
 	}
 	if (h->seq != expect)
-		return fl_fail(err, FL_EDATA,
-			       "damaged stream: frame %llu (%s) where frame %llu should be; are there "
-			       "two writers on one pipe, or is a part lost?",
-			       (unsigned long long)h->seq, type_name(h->type),
-			       (unsigned long long)expect);
+		return fl_fail(
+			err, FL_EDATA,
+			"damaged stream: frame %llu (%s) where frame %llu should be; are there "
+			"two writers on one pipe, or is a part lost?",
+			(unsigned long long)h->seq, type_name(h->type), (unsigned long long)expect);
 	return 0;
 }
 
@@ -270,7 +272,8 @@ static int
 get(const struct fl_frame *f, void *to, size_t size, struct fl_err *err)
 {
 	if (f->len != size)
-		return fl_fail(err, FL_EDATA, "damaged stream: frame %llu (%s) has %u bytes, not %zu",
+		return fl_fail(err, FL_EDATA,
+			       "damaged stream: frame %llu (%s) has %u bytes, not %zu",
 			       (unsigned long long)f->seq, type_name(f->type), f->len, size);
 	memcpy(to, f->payload, size);
 	return 0;
@@ -311,9 +314,8 @@ fl_frame_get_end(const struct fl_frame *f, struct fl_end *ret, struct fl_err *er
 		return rc;
 	if (p.status > FL_END_FAILED || p.code < 0 || p.code > 255)
 		return fl_fail(err, FL_EDATA, "damaged stream: an END frame of unknown status");
-	*ret = (struct fl_end){ .records = p.records,
-				.checkpoint = p.checkpoint,
-				.status = p.status,
-				.code = p.code };
+	*ret = (struct fl_end){
+		.records = p.records, .checkpoint = p.checkpoint, .status = p.status, .code = p.code
+	};
 	return 0;
 }

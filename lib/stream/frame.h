@@ -34,7 +34,9 @@
 #include "stream/batch.h"
 #include "stream/header.h"
 
-#define FL_MAGIC "\x93" "FLUE\r\n\x1a"
+#define FL_MAGIC \
+	"\x93" \
+	"FLUE\r\n\x1a"
 #define FL_MAGIC_LEN 8u
 #define FL_FRAME_HEAD 24u
 #define FL_FRAME_MAX ((uint32_t)FL_MIB(64))

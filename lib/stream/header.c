@@ -130,7 +130,8 @@ fl_header_add(struct fl_header *h, const char *name, size_t len, enum fl_kind ki
 	uint32_t n = h->column_count;
 
 	if ((n & (n - 1)) == 0) /* grow at powers of two */
-		h->columns = fl_xreallocarray(h->columns, n ? 2 * (size_t)n : 1, sizeof *h->columns);
+		h->columns = fl_xreallocarray(h->columns, n ? 2 * (size_t)n : 1,
+					      sizeof *h->columns);
 	h->columns[n] = (struct fl_column){
 		.name = fl_xstrndup(name, len),
 		.name_len = len,
@@ -224,8 +225,9 @@ encode_lineage(const struct fl_lineage *l)
 		json_array_append_new(args, encode_name(l->args[i], strlen(l->args[i])));
 	for (uint32_t i = 0; i < l->input_count; i++)
 		json_array_append_new(inputs, json_integer(l->inputs[i]));
-	return json_pack("{s:o, s:o, s:o, s:s, s:o}", "uid", encode_name(l->uid, strlen(l->uid)), "tool",
-			 encode_name(l->tool, strlen(l->tool)), "args", args, "instance", l->instance, "inputs", inputs);
+	return json_pack("{s:o, s:o, s:o, s:s, s:o}", "uid", encode_name(l->uid, strlen(l->uid)),
+			 "tool", encode_name(l->tool, strlen(l->tool)), "args", args, "instance",
+			 l->instance, "inputs", inputs);
 }
 
 static int
@@ -242,8 +244,8 @@ fl_header_encode(const struct fl_header *h, struct fl_buf *out)
 
 	for (uint32_t i = 0; i < h->column_count; i++) {
 		const struct fl_column *c = &h->columns[i];
-		json_t *j = json_pack("{s:o, s:s}", "name", encode_name(c->name, c->name_len), "type",
-				      kind_name[c->kind]);
+		json_t *j = json_pack("{s:o, s:s}", "name", encode_name(c->name, c->name_len),
+				      "type", kind_name[c->kind]);
 
 		if (c->seconds)
 			json_object_set_new(j, "seconds", json_true());
@@ -253,9 +255,10 @@ fl_header_encode(const struct fl_header *h, struct fl_buf *out)
 		json_array_append_new(keys, json_integer(h->keys[i]));
 	for (uint32_t i = 0; i < h->lineage_count; i++)
 		json_array_append_new(lineage, encode_lineage(&h->lineage[i]));
-	root = json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:o}", "version", FORMAT_VERSION, "columns",
-			 columns, "key", keys, "keyed", (int)h->keyed, "processing_time",
-			 (int)h->processing_time, "changelog", (int)h->changelog, "lineage", lineage);
+	root = json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:o}", "version", FORMAT_VERSION,
+			 "columns", columns, "key", keys, "keyed", (int)h->keyed, "processing_time",
+			 (int)h->processing_time, "changelog", (int)h->changelog, "lineage",
+			 lineage);
 	if (h->time)
 		json_object_set_new(root, "time", encode_name(h->time, strlen(h->time)));
 	if (h->format)
@@ -263,11 +266,12 @@ fl_header_encode(const struct fl_header *h, struct fl_buf *out)
 	if (h->window.kind != FL_WINDOW_NONE)
 		json_object_set_new(root, "window", encode_window(&h->window));
 	if (h->checkpoint_dir)
-		json_object_set_new(root, "checkpoint",
-				    json_pack("{s:o, s:I, s:I}", "directory",
-					      encode_name(h->checkpoint_dir, strlen(h->checkpoint_dir)),
-					      "attempt", (json_int_t)h->attempt, "restore",
-					      (json_int_t)h->restore_id));
+		json_object_set_new(
+			root, "checkpoint",
+			json_pack("{s:o, s:I, s:I}", "directory",
+				  encode_name(h->checkpoint_dir, strlen(h->checkpoint_dir)),
+				  "attempt", (json_int_t)h->attempt, "restore",
+				  (json_int_t)h->restore_id));
 	(void)json_dump_callback(root, append, out, JSON_COMPACT);
 	json_decref(root);
 }
@@ -360,7 +364,8 @@ decode_indexes(struct decoder *d, const json_t *o, const char *key, uint32_t lim
 }
 
 static size_t
-decode_choice(struct decoder *d, const json_t *o, const char *key, const char *const *names, size_t n)
+decode_choice(struct decoder *d, const json_t *o, const char *key, const char *const *names,
+	      size_t n)
 {
 	const char *s = json_string_value(json_object_get(o, key));
 
@@ -396,7 +401,8 @@ decode_window(struct decoder *d, const json_t *o, struct fl_window_spec *w)
 		d->wrong = "size";
 	if (w->slide < 0 || w->lateness < 0 || w->trigger_arg < 0)
 		d->wrong = "slide, lateness or trigger_arg";
-	if ((w->trigger == FL_TRIGGER_EVERY || w->trigger == FL_TRIGGER_COUNT) && w->trigger_arg == 0)
+	if ((w->trigger == FL_TRIGGER_EVERY || w->trigger == FL_TRIGGER_COUNT) &&
+	    w->trigger_arg == 0)
 		d->wrong = "trigger_arg";
 }
 
@@ -475,7 +481,8 @@ decode_root(struct decoder *d, const json_t *root, struct fl_header *h)
 	if ((j = json_object_get(root, "window")))
 		decode_window(d, j, &h->window);
 	if ((j = json_object_get(root, "checkpoint"))) {
-		h->checkpoint_dir = decode_name(d, json_object_get(j, "directory"), "directory", &len);
+		h->checkpoint_dir = decode_name(d, json_object_get(j, "directory"), "directory",
+						&len);
 		h->attempt = (uint64_t)decode_int(d, j, "attempt");
 		h->restore_id = (uint64_t)decode_int(d, j, "restore");
 	}
@@ -491,7 +498,8 @@ fl_header_decode(struct fl_header *h, const char *json, size_t len, struct fl_er
 
 	fl_header_release(h);
 	if (!root)
-		return fl_fail(err, FL_EDATA, "damaged stream: the header is not JSON: %s", jerr.text);
+		return fl_fail(err, FL_EDATA, "damaged stream: the header is not JSON: %s",
+			       jerr.text);
 	version = json_integer_value(json_object_get(root, "version"));
 	if (version != FORMAT_VERSION) {
 		json_decref(root);
@@ -505,6 +513,7 @@ fl_header_decode(struct fl_header *h, const char *json, size_t len, struct fl_er
 	if (!d.wrong)
 		return 0;
 	fl_header_release(h);
-	return fl_fail(err, FL_EDATA, "damaged stream: the header's member \"%s\" is not what it must be",
+	return fl_fail(err, FL_EDATA,
+		       "damaged stream: the header's member \"%s\" is not what it must be",
 		       d.wrong);
 }

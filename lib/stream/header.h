@@ -44,17 +44,17 @@ enum fl_trigger_kind {
 	FL_TRIGGER_DEFAULT = 0, /* at the window's end; count windows: when full; global: never */
 	FL_TRIGGER_EVERY,       /* Flink's continuous trigger */
 	FL_TRIGGER_COUNT,
-	FL_TRIGGER_EAGER,       /* at every record */
+	FL_TRIGGER_EAGER, /* at every record */
 };
 
 /* What fwindow says; ms unless it is said otherwise. */
 struct fl_window_spec {
 	enum fl_window_kind kind;
-	int64_t size;       /* tumble, slide, cumulate: size; session: gap; count: records */
-	int64_t slide;      /* slide: slide; cumulate: step; count: records, 0: as size */
+	int64_t size;  /* tumble, slide, cumulate: size; session: gap; count: records */
+	int64_t slide; /* slide: slide; cumulate: step; count: records, 0: as size */
 	int64_t offset;
 	int64_t lateness;
-	char *late;         /* file for late rows, or NULL */
+	char *late; /* file for late rows, or NULL */
 	enum fl_trigger_kind trigger;
 	int64_t trigger_arg; /* every: ms; count: records */
 	bool purge;
@@ -65,19 +65,19 @@ struct fl_window_spec {
 
 /* One operator that the stream has passed. */
 struct fl_lineage {
-	char *uid;           /* "freduce-1", or what --uid said */
+	char *uid; /* "freduce-1", or what --uid said */
 	char *tool;
-	char **args;         /* as typed, without the tool's name */
+	char **args; /* as typed, without the tool's name */
 	uint32_t arg_count;
-	char instance[17];   /* 16 random hex digits: tells a shared ancestor (tee) */
-	uint32_t *inputs;    /* indexes in the lineage of what it read; none: a source */
+	char instance[17]; /* 16 random hex digits: tells a shared ancestor (tee) */
+	uint32_t *inputs;  /* indexes in the lineage of what it read; none: a source */
 	uint32_t input_count;
 };
 
 struct fl_header {
 	struct fl_column *columns;
 	uint32_t column_count;
-	uint32_t *keys;       /* column indexes */
+	uint32_t *keys; /* column indexes */
 	uint32_t key_count;
 	bool keyed;           /* fkeyby was here (key_count may be 0 only if not) */
 	char *time;           /* the expression that gave the event time, or NULL */
@@ -89,7 +89,7 @@ struct fl_header {
 	uint32_t lineage_count;
 	char *checkpoint_dir; /* absolute, or NULL */
 	uint64_t attempt;
-	uint64_t restore_id;  /* 0: start afresh */
+	uint64_t restore_id; /* 0: start afresh */
 };
 
 void fl_header_init(struct fl_header *h);

@@ -7,15 +7,15 @@
 #ifndef FL_STREAM_VALUE_H
 #define FL_STREAM_VALUE_H
 
-#include "stream/number.h"
 #include "stream/batch.h"
+#include "stream/number.h"
 
 enum fl_value_type {
 	FL_V_NULL = 0,
 	FL_V_BOOL,
 	FL_V_NUMBER,
-	FL_V_TIME,   /* ms since the epoch */
-	FL_V_TEXT,   /* also the JSON text of objects and arrays: see tag */
+	FL_V_TIME, /* ms since the epoch */
+	FL_V_TEXT, /* also the JSON text of objects and arrays: see tag */
 };
 
 struct fl_value {

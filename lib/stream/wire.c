@@ -6,7 +6,7 @@
 struct wire_batch {
 	uint32_t rows;
 	uint32_t cols;
-	uint8_t wm_mode;  /* enum fl_wm_mode */
+	uint8_t wm_mode; /* enum fl_wm_mode */
 	uint8_t reserved[3];
 	uint32_t time_at; /* place of an array in the payload; 0: there is none */
 	uint32_t wm_at;
@@ -85,8 +85,8 @@ struct span {
 	const uint32_t *first; /* the lowest position used by any of them */
 	const uint32_t *last;  /* the highest */
 	uint32_t stride;
-	size_t used;           /* bytes of the values */
-	uint32_t end;          /* the area is used up to here */
+	size_t used;  /* bytes of the values */
+	uint32_t end; /* the area is used up to here */
 };
 
 static void
@@ -127,8 +127,8 @@ span_of(const struct fl_batch *b, uint32_t c, uint32_t *ret_next, struct span *s
 	*s = (struct span){ .bytes = v->bytes, .first = v->off, .stride = v->stride };
 	s->last = v->off + (size_t)(b->rows - 1) * v->stride + 1;
 	while (next < b->cols && same_group(v, &b->col[next])) {
-		const uint32_t *last =
-			b->col[next].off + (size_t)(b->rows - 1) * b->col[next].stride + 1;
+		const uint32_t *last = b->col[next].off +
+				       (size_t)(b->rows - 1) * b->col[next].stride + 1;
 
 		s->last = last > s->last ? last : s->last;
 		lines = lines && b->col[next].gap == 1;
@@ -175,7 +175,8 @@ put_text_group(struct layout *l, const struct fl_batch *b, uint32_t c, uint32_t 
 	       const struct span *s, struct wire_col *wc)
 {
 	uint32_t bytes_at = add_array(l, s->bytes, s->end);
-	uint32_t off_at = add_array(l, s->first, (size_t)(s->last - s->first + 1) * sizeof *s->first);
+	uint32_t off_at = add_array(l, s->first,
+				    (size_t)(s->last - s->first + 1) * sizeof *s->first);
 
 	for (uint32_t k = c; k < next; k++) {
 		const struct fl_vec *v = &b->col[k];
@@ -270,8 +271,9 @@ fl_wire_batch(const struct fl_batch *b, struct fl_buf *meta, struct fl_buf *pack
 			wc[c].data_at = add_array(&l, v->data, b->rows * element_size[v->kind]);
 	}
 	if (l.len > FL_FRAME_MAX)
-		return fl_fail(err, FL_ELIMIT, "a batch of %u records does not fit into a frame of %u MiB",
-			       b->rows, FL_FRAME_MAX >> 20);
+		return fl_fail(err, FL_ELIMIT,
+			       "a batch of %u records does not fit into a frame of %u MiB", b->rows,
+			       FL_FRAME_MAX >> 20);
 	*ret_n = l.n;
 	*ret_len = l.len;
 	return 0;
@@ -394,8 +396,8 @@ all_positions_ok(const struct fl_vec *v, uint32_t cols, uint32_t rows)
 			last = l > last ? l : last;
 			lines = lines && v[next].gap == 1 && v[next].bytes_len == v[c].bytes_len;
 		}
-		if (lines && lines_ok(v[c].off, (size_t)(last - v[c].off) + 1,
-				      (uint32_t)v[c].bytes_len))
+		if (lines &&
+		    lines_ok(v[c].off, (size_t)(last - v[c].off) + 1, (uint32_t)v[c].bytes_len))
 			continue;
 		for (uint32_t k = c; k < next; k++)
 			if (!positions_ok(&v[k], rows))
@@ -469,8 +471,8 @@ fl_batch_decode(const struct fl_frame *f, struct fl_buf *cols, struct fl_batch *
 				  .line = wb.line };
 	if (!p.bad) {
 		fl_buf_clear(cols);
-		ret->col = (struct fl_vec *)(void *)fl_buf_reserve(
-			cols, (wb.cols + 1) * sizeof *ret->col);
+		ret->col = (struct fl_vec *)(void *)fl_buf_reserve(cols, (wb.cols + 1) *
+										 sizeof *ret->col);
 		get_record_arrays(&p, &wb, ret);
 	}
 	for (uint32_t c = 0; c < wb.cols && !p.bad; c++)

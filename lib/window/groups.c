@@ -26,9 +26,7 @@ void
 fl_groups_open(struct fl_groups *g, struct fl_run *run, struct fl_aggs *aggs,
 	       struct fl_results *results, bool updates)
 {
-	*g = (struct fl_groups){
-		.run = run, .aggs = aggs, .results = results, .updates = updates
-	};
+	*g = (struct fl_groups){ .run = run, .aggs = aggs, .results = results, .updates = updates };
 	fl_budget_init(&g->budget, fl_run_memory_max(run));
 	fl_keys_init(&g->keys);
 	fl_table_init(&g->table, &g->budget, sizeof(int64_t) + fl_aggs_size(aggs));

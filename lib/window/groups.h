@@ -22,7 +22,7 @@ struct fl_groups {
 	bool updates;
 	struct fl_budget budget;
 	struct fl_keys keys;
-	struct fl_table table;  /* value: int64_t records, then the accumulator */
+	struct fl_table table; /* value: int64_t records, then the accumulator */
 	uint64_t seq;
 	struct fl_build before; /* updates: the result of a group before a record */
 	struct fl_build after;

@@ -8,7 +8,7 @@
 /* A record that is kept, in a list by arrival; the values lie behind it. */
 struct fl_kept {
 	struct fl_kept *next;
-	uint64_t seq;  /* arrival */
+	uint64_t seq; /* arrival */
 	int64_t time;
 	uint32_t cols;
 	uint32_t bytes;
@@ -16,15 +16,15 @@ struct fl_kept {
 };
 
 struct fl_pane {
-	struct fl_pane *next;   /* of the same key */
+	struct fl_pane *next; /* of the same key */
 	struct fl_entry *entry;
 	struct fl_window window;
-	uint64_t seq;           /* arrival of its first record */
-	int64_t timer_ms;       /* the earliest timer, FL_TIME_MAX: none that is known */
-	uint32_t timers;        /* queued; the pane is not freed before they have come up */
-	bool filled;            /* a record came since it was made, or purged */
-	bool end_done;          /* its end has been handled, or was passed when it came */
-	bool is_due;            /* in the list of the moment */
+	uint64_t seq;     /* arrival of its first record */
+	int64_t timer_ms; /* the earliest timer, FL_TIME_MAX: none that is known */
+	uint32_t timers;  /* queued; the pane is not freed before they have come up */
+	bool filled;      /* a record came since it was made, or purged */
+	bool end_done;    /* its end has been handled, or was passed when it came */
+	bool is_due;      /* in the list of the moment */
 	bool dead;
 	struct fl_pane_more *more; /* behind acc; plain panes share one that never changes */
 	_Alignas(8) char acc[];
@@ -166,7 +166,8 @@ cleanup_time(const struct fl_keyed *k, const struct fl_pane *p)
 {
 	if (p->window.end == FL_TIME_MAX)
 		return FL_TIME_MAX;
-	return k->spec.lateness ? fl_window_cleanup_time(&p->window, k->spec.lateness) : end_time(p);
+	return k->spec.lateness ? fl_window_cleanup_time(&p->window, k->spec.lateness)
+				: end_time(p);
 }
 
 /* The earliest moment at which something happens to the pane. */
@@ -224,7 +225,9 @@ keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
 	for (uint32_t c = 0; c < b->cols; c++)
 		bytes += 6 + value_bytes(&b->col[c], row, &v);
 	r = fl_xmalloc(sizeof *r + bytes);
-	*r = (struct fl_kept){ .seq = k->seq + row, .time = time, .cols = b->cols, .bytes = (uint32_t)bytes };
+	*r = (struct fl_kept){
+		.seq = k->seq + row, .time = time, .cols = b->cols, .bytes = (uint32_t)bytes
+	};
 	to = r->data;
 	for (uint32_t c = 0; c < b->cols; c++) {
 		uint32_t n = (uint32_t)value_bytes(&b->col[c], row, &v);
@@ -333,8 +336,8 @@ put_fired(struct fl_keyed *k, struct fl_err *err)
 	int rc = 0;
 
 	if (n)
-		rc = fl_results_put_each(k->results, (const struct fl_result *)(void *)k->fired.data, n,
-					 err);
+		rc = fl_results_put_each(k->results,
+					 (const struct fl_result *)(void *)k->fired.data, n, err);
 	for (size_t i = 0; i < k->done.len / sizeof(struct fl_pane *); i++)
 		pane_drop(k, done[i]);
 	fl_buf_clear(&k->fired);
@@ -623,7 +626,7 @@ fl_keyed_advance(struct fl_keyed *k, int64_t wm_ms, struct fl_err *err)
 	return rc < 0 ? rc : flush(k, err);
 }
 
-/* ---- records ------------------------------------------------------------------------------------ */
+/* ---- records ---------------------------------------------------------------------- */
 
 static struct fl_pane *
 new_pane(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, uint64_t seq)
@@ -697,10 +700,10 @@ merge_panes(struct fl_keyed *k, struct fl_pane *to, struct fl_pane *from, struct
 
 /* A pane of the key, other than not, that the window touches or overlaps. */
 static struct fl_pane *
-touching(struct fl_entry *e, const struct fl_window *w, const struct fl_pane *not)
+touching(struct fl_entry *e, const struct fl_window *w, const struct fl_pane * not )
 {
 	for (struct fl_pane *p = *panes_of(e); p; p = p->next)
-		if (p != not && w->start <= p->window.end && w->end >= p->window.start)
+		if (p != not &&w->start <= p->window.end && w->end >= p->window.start)
 			return p;
 	return NULL;
 }
@@ -852,8 +855,8 @@ fl_keyed_batch(struct fl_keyed *k, const struct fl_batch *b, struct fl_err *err)
 			fl_build_resize(&k->out, fl_run_out(k->run)->column_count);
 	}
 	fl_badrows_reset(&k->bad);
-	if (k->aggs &&
-	    (fl_aggs_prepare(k->aggs, b, &k->bad, err) < 0 || fl_run_bad(k->run, b, &k->bad, NULL, err) < 0))
+	if (k->aggs && (fl_aggs_prepare(k->aggs, b, &k->bad, err) < 0 ||
+			fl_run_bad(k->run, b, &k->bad, NULL, err) < 0))
 		return err->code;
 	fl_buf_clear(&k->entries);
 	entry = (struct fl_entry **)(void *)fl_buf_reserve(&k->entries, b->rows * sizeof *entry);
@@ -879,8 +882,8 @@ fl_keyed_batch(struct fl_keyed *k, const struct fl_batch *b, struct fl_err *err)
 	k->seq += b->rows;
 	if (fl_late_flush(k->late, b, err) < 0 || flush(k, err) < 0)
 		return err->code;
-	return fl_budget_check(&k->budget, k->row_bytes + (k->aggs ? fl_aggs_extra_bytes(k->aggs) : 0),
-			       err);
+	return fl_budget_check(&k->budget,
+			       k->row_bytes + (k->aggs ? fl_aggs_extra_bytes(k->aggs) : 0), err);
 }
 
 /* Panes that were merged into others and wait for their timer. */

@@ -41,41 +41,41 @@ struct fl_pane_more {
 
 struct fl_keyed {
 	struct fl_window_spec spec;
-	struct fl_windows windows;    /* tumble, slide, cumulate */
-	bool aligned;                 /* one of these */
+	struct fl_windows windows; /* tumble, slide, cumulate */
+	bool aligned;              /* one of these */
 	bool updates;
-	bool keeps_rows;              /* panes hold records */
+	bool keeps_rows; /* panes hold records */
 	struct fl_run *run;
-	struct fl_aggs *aggs;         /* NULL: the rows are the result */
-	struct fl_results *results;   /* with aggs */
+	struct fl_aggs *aggs;       /* NULL: the rows are the result */
+	struct fl_results *results; /* with aggs */
 	struct fl_late *late;
 	struct fl_budget budget;
 	struct fl_keys keys;
-	struct fl_table table;        /* value: the key's first pane */
+	struct fl_table table; /* value: the key's first pane */
 	size_t pane_bytes;
-	size_t more_at;               /* in a pane, where it has its own */
-	bool is_plain;                /* panes need no more than this: */
+	size_t more_at; /* in a pane, where it has its own */
+	bool is_plain;  /* panes need no more than this: */
 	struct fl_pane_more plain;
 	struct fl_pane *free_panes;
-	struct fl_arena arena;        /* panes */
+	struct fl_arena arena; /* panes */
 
-	struct fl_timers timers;      /* of panes */
-	struct fl_buf due;            /* struct fl_pane *: of one moment */
-	struct fl_buf fired;          /* struct fl_result, not yet put */
-	struct fl_buf done;           /* struct fl_pane *: to be freed once put */
-	struct fl_buf idle_keys;      /* struct fl_entry *: perhaps without panes */
+	struct fl_timers timers;          /* of panes */
+	struct fl_buf due;                /* struct fl_pane *: of one moment */
+	struct fl_buf fired;              /* struct fl_result, not yet put */
+	struct fl_buf done;               /* struct fl_pane *: to be freed once put */
+	struct fl_buf idle_keys;          /* struct fl_entry *: perhaps without panes */
 	struct fl_buf add_accs, add_rows; /* records not yet added */
 
-	int64_t wm_ms;                /* in force */
-	bool ending;                  /* the watermark goes to the end of time */
+	int64_t wm_ms; /* in force */
+	bool ending;   /* the watermark goes to the end of time */
 	uint64_t seq;
 	const struct fl_batch *batch; /* in hand */
 	struct fl_buf entries, wm_scratch;
 	struct fl_badrows bad;
-	struct fl_build rows;         /* kept records, as a batch again */
-	struct fl_build out;          /* rows as the result: with their bounds */
-	uint32_t bounds_at;           /* column of window_start in out; out.cols: none */
-	size_t row_bytes;             /* of kept records, for the budget */
+	struct fl_build rows; /* kept records, as a batch again */
+	struct fl_build out;  /* rows as the result: with their bounds */
+	uint32_t bounds_at;   /* column of window_start in out; out.cols: none */
+	size_t row_bytes;     /* of kept records, for the budget */
 };
 
 /* aggs and results NULL: the windows' rows are emitted, with window_start and

@@ -35,7 +35,8 @@ fl_late_flush(struct fl_late *l, const struct fl_batch *b, struct fl_err *err)
 		return 0;
 	fl_run_late(l->run, n, l->path);
 	if (l->file) {
-		fl_batch_select(b, (const uint32_t *)(const void *)l->rows.data, n, &l->pool, &late);
+		fl_batch_select(b, (const uint32_t *)(const void *)l->rows.data, n, &l->pool,
+				&late);
 		rc = fl_side_write(l->file, fl_run_header(l->run, 0), &late, err);
 	}
 	fl_buf_clear(&l->rows);

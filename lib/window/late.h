@@ -10,9 +10,9 @@
 
 struct fl_late {
 	struct fl_run *run;
-	const char *path;      /* borrowed from the header or the command line */
-	struct fl_side *file;  /* NULL: only counted */
-	struct fl_buf rows;    /* uint32_t: late records of the batch in hand */
+	const char *path;     /* borrowed from the header or the command line */
+	struct fl_side *file; /* NULL: only counted */
+	struct fl_buf rows;   /* uint32_t: late records of the batch in hand */
 	struct fl_buf pool;
 };
 

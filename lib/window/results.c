@@ -5,8 +5,8 @@
 
 #include "time/timestamp.h"
 
-#define PORTION 4096u           /* rows made at once */
-#define EMIT_BYTES FL_KIB(256)  /* held before they are emitted */
+#define PORTION 4096u          /* rows made at once */
+#define EMIT_BYTES FL_KIB(256) /* held before they are emitted */
 
 void
 fl_results_open(struct fl_results *r, struct fl_run *run, struct fl_aggs *aggs, bool bounds,
@@ -119,7 +119,8 @@ fl_results_put(struct fl_results *r, const struct fl_window *w, struct fl_entry 
 	for (uint32_t done = 0; done < n; done += PORTION) {
 		uint32_t portion = n - done < PORTION ? n - done : PORTION;
 
-		if (put_portion(r, w, entry + done, accs ? accs + done : NULL, portion, wm, op, err) < 0)
+		if (put_portion(r, w, entry + done, accs ? accs + done : NULL, portion, wm, op,
+				err) < 0)
 			return err->code;
 	}
 	return 0;

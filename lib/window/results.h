@@ -15,7 +15,7 @@ struct fl_results {
 	struct fl_run *run;
 	struct fl_aggs *aggs;
 	uint32_t key_count;
-	uint32_t bounds;       /* columns for the window's bounds: 2 or 0 */
+	uint32_t bounds; /* columns for the window's bounds: 2 or 0 */
 	enum fl_kind *key_kind;
 	struct fl_build build;
 	struct fl_buf accs;    /* void *, of the rows in hand */
@@ -38,7 +38,8 @@ void fl_results_release(struct fl_results *r);
  * watermark in force. Large amounts are emitted at once.
  */
 int fl_results_put(struct fl_results *r, const struct fl_window *w, struct fl_entry *const *entry,
-		   void *const *accs, uint32_t n, int64_t wm, enum fl_rowkind op, struct fl_err *err);
+		   void *const *accs, uint32_t n, int64_t wm, enum fl_rowkind op,
+		   struct fl_err *err);
 
 /* A row of a window of its own. */
 struct fl_result {

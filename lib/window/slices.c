@@ -7,9 +7,9 @@
 
 struct fl_slice {
 	int64_t start, end;
-	int64_t first_due;     /* watermark at which the first window with it fires */
-	int64_t gone;          /* watermark at which the last window with it is cleaned up */
-	bool hole;             /* between the windows of a slide > size */
+	int64_t first_due; /* watermark at which the first window with it fires */
+	int64_t gone;      /* watermark at which the last window with it is cleaned up */
+	bool hole;         /* between the windows of a slide > size */
 	struct fl_table table;
 	struct fl_buf pending; /* uint32_t: records of the batch not yet added */
 };
@@ -224,7 +224,8 @@ add_pending(struct fl_slices *s, const struct fl_key *keys, struct fl_err *err)
 
 		if (n == 0)
 			continue;
-		if (add_rows(s, sl, keys, (const uint32_t *)(const void *)sl->pending.data, n, err) < 0)
+		if (add_rows(s, sl, keys, (const uint32_t *)(const void *)sl->pending.data, n,
+			     err) < 0)
 			return err->code;
 		fl_buf_clear(&sl->pending);
 	}
@@ -296,8 +297,8 @@ emit_table(struct fl_slices *s, const struct fl_window *w, const struct fl_table
 {
 	uint32_t n = entries_of(s, t);
 
-	return fl_results_put(s->results, w, (struct fl_entry *const *)(void *)s->order.data, NULL, n,
-			      s->wm_ms, FL_INSERT, err);
+	return fl_results_put(s->results, w, (struct fl_entry *const *)(void *)s->order.data, NULL,
+			      n, s->wm_ms, FL_INSERT, err);
 }
 
 static int
@@ -427,7 +428,8 @@ add_behind(struct fl_slices *s, struct fl_slice *sl, const struct fl_key *keys, 
 		rc = sum_key(s, &w, &keys[row], &e, err);
 		existed[i] = e != NULL;
 		if (rc == 0 && e)
-			rc = fl_results_put(s->results, &w, &e, NULL, 1, s->wm_ms, FL_UPDATE_BEFORE, err);
+			rc = fl_results_put(s->results, &w, &e, NULL, 1, s->wm_ms, FL_UPDATE_BEFORE,
+					    err);
 		clear_table(s, &s->merged);
 	}
 	if (rc == 0)
@@ -448,8 +450,8 @@ add_behind(struct fl_slices *s, struct fl_slice *sl, const struct fl_key *keys, 
 struct cursor {
 	const struct fl_batch *b;
 	const struct fl_key *keys;
-	const int64_t *time;  /* NULL: processing time, now for all */
-	const int64_t *wm;    /* NULL: processing time, does not move in a batch */
+	const int64_t *time; /* NULL: processing time, now for all */
+	const int64_t *wm;   /* NULL: processing time, does not move in a batch */
 	int64_t now;
 };
 

@@ -29,7 +29,7 @@ struct fl_slices {
 	struct fl_windows windows;
 	int64_t lateness;
 	bool processing_time;
-	bool updates;             /* a window that fires again retracts what it said */
+	bool updates; /* a window that fires again retracts what it said */
 	struct fl_run *run;
 	struct fl_aggs *aggs;
 	struct fl_results *results;
@@ -37,15 +37,15 @@ struct fl_slices {
 	struct fl_budget budget;
 	struct fl_keys keys;
 
-	struct fl_slice *slice;   /* open slices by time */
+	struct fl_slice *slice; /* open slices by time */
 	uint32_t count, cap;
-	uint32_t last;            /* index of the slice found last */
-	int64_t wm_ms;            /* in force */
-	int64_t due_ms;           /* watermark at which a window fires next; FL_TIME_MAX: none */
-	struct fl_window next;    /* that window */
-	uint64_t seq;             /* arrival number of the next record */
+	uint32_t last;         /* index of the slice found last */
+	int64_t wm_ms;         /* in force */
+	int64_t due_ms;        /* watermark at which a window fires next; FL_TIME_MAX: none */
+	struct fl_window next; /* that window */
+	uint64_t seq;          /* arrival number of the next record */
 
-	struct fl_table merged;   /* scratch: the sum of a window's slices */
+	struct fl_table merged; /* scratch: the sum of a window's slices */
 	struct fl_buf wm_scratch, entries, accs, order;
 	struct fl_badrows bad;
 };

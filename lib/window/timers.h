@@ -22,14 +22,14 @@ struct fl_timer {
 	void *what;
 };
 
-#define FL_TIMER_LEVELS 8u   /* bytes of a time */
+#define FL_TIMER_LEVELS 8u /* bytes of a time */
 #define FL_TIMER_DIGITS 256u
 
 struct fl_timers {
-	uint64_t now;         /* the moment, as an unsigned number in the same order */
-	uint64_t earliest;    /* not after any timer, in the same order; often exact */
-	struct fl_buf due;    /* struct fl_timer: those of the moment */
-	struct fl_buf *bucket[FL_TIMER_LEVELS];         /* FL_TIMER_DIGITS each, or NULL */
+	uint64_t now;      /* the moment, as an unsigned number in the same order */
+	uint64_t earliest; /* not after any timer, in the same order; often exact */
+	struct fl_buf due; /* struct fl_timer: those of the moment */
+	struct fl_buf *bucket[FL_TIMER_LEVELS];               /* FL_TIMER_DIGITS each, or NULL */
 	uint64_t used[FL_TIMER_LEVELS][FL_TIMER_DIGITS / 64]; /* bits: not empty */
 };
 

@@ -33,9 +33,11 @@ minimum(void)
 	tap_ok(wm(2, 15) && told.ms == 10, "it moves with the lowest");
 	tap_ok(!wm(1, 30), "not with another");
 	tap_ok(!wm(0, 3), "one that goes back changes nothing");
-	tap_ok(fl_align_end(&a, 0, &told) && told.ms == 15, "an input that has ended holds nobody back");
+	tap_ok(fl_align_end(&a, 0, &told) && told.ms == 15,
+	       "an input that has ended holds nobody back");
 	tap_ok(fl_align_end(&a, 1, &told) == false, "nor moves anything that others hold");
-	tap_ok(fl_align_end(&a, 2, &told) && told.ms == INT64_MAX, "the end of all is the last watermark");
+	tap_ok(fl_align_end(&a, 2, &told) && told.ms == INT64_MAX,
+	       "the end of all is the last watermark");
 	tap_ok(fl_align_all_ended(&a), "all have ended");
 	fl_align_release(&a);
 }
@@ -117,7 +119,8 @@ queue(void)
 
 	fl_queue_init(&q);
 	while (in < FL_MIB(40) && same) {
-		size_t n = (size_t)(seed = seed * 6364136223846793005u + 1442695040888963407u) >> 45;
+		size_t n = (size_t)(seed = seed * 6364136223846793005u + 1442695040888963407u) >>
+			   45;
 		int64_t popped;
 
 		n &= FL_MIB(1) - 1;

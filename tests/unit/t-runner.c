@@ -16,7 +16,8 @@
 /* ---- the operator: tells what happens, and passes the records on --------------------- */
 
 static int
-tell_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b, struct fl_err *err)
+tell_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *b,
+	   struct fl_err *err)
 {
 	size_t n;
 
@@ -116,7 +117,8 @@ record(struct stream *s, const char *text)
 	b.timed = true;
 	fl_put_text(&b.col[0], text, strlen(text), FL_TAG_PLAIN);
 	fl_build_row(&b, 1, 0, FL_INSERT);
-	tap_ok(fl_frame_batch(&s->w, fl_build_view(&b), &iov, &n, &err) == 0 && !iov, "record %s", text);
+	tap_ok(fl_frame_batch(&s->w, fl_build_view(&b), &iov, &n, &err) == 0 && !iov, "record %s",
+	       text);
 	take(s);
 	fl_build_release(&b);
 }
@@ -154,8 +156,8 @@ release(struct stream *s)
 
 struct outcome {
 	int status;
-	char calls[4000];   /* standard error */
-	struct fl_buf out;  /* standard output */
+	char calls[4000];  /* standard error */
+	struct fl_buf out; /* standard output */
 };
 
 static void
@@ -198,8 +200,8 @@ run(const struct fl_op *op, struct stream *s, size_t count, struct outcome *o)
 		struct fl_err e;
 
 		tap_ok(pipe(in[i]) == 0, "a pipe for input %zu", i);
-		tap_ok(s[i].bytes.len <= 60000 &&
-			       fl_io_write(in[i][1], s[i].bytes.data, s[i].bytes.len, "pipe", &e) == 0,
+		tap_ok(s[i].bytes.len <= 60000 && fl_io_write(in[i][1], s[i].bytes.data,
+							      s[i].bytes.len, "pipe", &e) == 0,
 		       "the stream fits into the pipe");
 		(void)close(in[i][1]);
 		(void)snprintf(names[i], sizeof names[i], "/dev/fd/%d", in[i][0]);
@@ -216,7 +218,8 @@ run(const struct fl_op *op, struct stream *s, size_t count, struct outcome *o)
 	fl_buf_clear(&o->out);
 	read_all(out[0], &o->out);
 	read_all(err[0], &calls);
-	(void)snprintf(o->calls, sizeof o->calls, "%.*s", (int)calls.len, calls.data ? calls.data : "");
+	(void)snprintf(o->calls, sizeof o->calls, "%.*s", (int)calls.len,
+		       calls.data ? calls.data : "");
 	fl_buf_release(&calls);
 	(void)waitpid(pid, &o->status, 0);
 	o->status = WIFEXITED(o->status) ? WEXITSTATUS(o->status) : 1000;
@@ -302,7 +305,8 @@ one(void)
 	record(&s, "a");
 	watermark(&s, 5, false);
 	run(&one_input, &s, 1, &o);
-	expect(&o, 75, NULL, "H a W5 E2/75", "an upstream that died: no last watermark, no end, exit 75");
+	expect(&o, 75, NULL, "H a W5 E2/75",
+	       "an upstream that died: no last watermark, no end, exit 75");
 	release(&s);
 
 	header(&s);
@@ -387,7 +391,8 @@ two(void)
 	barrier(&s[1], 2);
 	end(&s[1], FL_END_COMPLETE, 0);
 	run(&two_inputs, s, 2, &o);
-	expect(&o, 0, "1:a 1:b wm:max end", "H a B1 b B2 Wmax E0/0", "a finished input and barriers");
+	expect(&o, 0, "1:a 1:b wm:max end", "H a B1 b B2 Wmax E0/0",
+	       "a finished input and barriers");
 	release(&s[0]);
 	release(&s[1]);
 
@@ -409,7 +414,8 @@ two(void)
 	end(&s[1], FL_END_COMPLETE, 0);
 	run(&two_inputs, s, 2, &o);
 	tap_ok(strstr(o.calls, "wm:50 ") && strstr(o.calls, "end"),
-	       "when the last active input goes idle the watermark jumps to the greatest: %s", o.calls);
+	       "when the last active input goes idle the watermark jumps to the greatest: %s",
+	       o.calls);
 	release(&s[0]);
 	release(&s[1]);
 	fl_buf_release(&o.out);

@@ -79,11 +79,13 @@ table_model(void)
 			live += model[i] != 0;
 		for (uint32_t i = 0; i < t.count; i++)
 			walked += !fl_table_at(&t, i)->deleted;
-		tap_ok(live == t.live && walked == t.live, "a walk sees %u entries, each once", live);
+		tap_ok(live == t.live && walked == t.live, "a walk sees %u entries, each once",
+		       live);
 	}
 	fl_table_clear(&t);
 	tap_eq_int((int64_t)budget.used, 0, "a cleared table holds nothing of the budget");
-	tap_ok(t.live == 0 && !fl_table_get(&t, &(struct fl_key){ .p = "k1", .len = 2 }), "and no keys");
+	tap_ok(t.live == 0 && !fl_table_get(&t, &(struct fl_key){ .p = "k1", .len = 2 }),
+	       "and no keys");
 	fl_table_release(&t);
 	fl_budget_release(&budget);
 }
@@ -111,7 +113,8 @@ table_order(void)
 	tap_ok(fl_table_put(&t, keys, NULL, 1000, 10, e, &made, &err) == 0 && made == 500,
 	       "a batch of keys: the new ones are made once");
 	for (unsigned i = 0; i < 500; i++)
-		ordered = ordered && fl_table_at(&t, i) == e[i] && e[i]->seq == 10 + i && e[i + 500] == e[i];
+		ordered = ordered && fl_table_at(&t, i) == e[i] && e[i]->seq == 10 + i &&
+			  e[i + 500] == e[i];
 	tap_ok(ordered, "entries come by arrival, with their numbers, and do not move");
 	fl_table_release(&t);
 	fl_budget_release(&budget);
@@ -136,7 +139,8 @@ budget(void)
 		k.hash = i * 2654435761u;
 		rc = fl_table_put(&t, &k, NULL, 1, i, &e, NULL, &err);
 	}
-	tap_ok(rc == FL_ELIMIT && strstr(err.msg, "--max-memory 1M"), "a budget has an end: %s", err.msg);
+	tap_ok(rc == FL_ELIMIT && strstr(err.msg, "--max-memory 1M"), "a budget has an end: %s",
+	       err.msg);
 	tap_ok(b.used <= FL_MIB(1) && t.live == i - 1, "and what was there stays");
 	fl_table_release(&t);
 	fl_budget_release(&b);
@@ -164,7 +168,8 @@ keys(void)
 		if (i == 0)
 			fl_put_null(&w.col[0]);
 		else
-			fl_put_text(&w.col[0], "12", i == 1 ? 0 : 2, i == 3 ? FL_TAG_NUMBER : FL_TAG_STRING);
+			fl_put_text(&w.col[0], "12", i == 1 ? 0 : 2,
+				    i == 3 ? FL_TAG_NUMBER : FL_TAG_STRING);
 		fl_put_int(&w.col[1], i / 2);
 		fl_build_row(&w, 0, 0, FL_INSERT);
 	}
@@ -217,7 +222,10 @@ timers(void)
 				due[n] = (int64_t)rnd(100000) - 50000;
 			fl_timers_push(&t, due[n], &due[n]);
 		}
-		int64_t until = clock == INT64_MIN ? 0 : n == N ? INT64_MAX : clock + (int64_t)rnd(500), min;
+		int64_t until = clock == INT64_MIN ? 0
+				: n == N           ? INT64_MAX
+						   : clock + (int64_t)rnd(500),
+			min;
 
 		for (;;) {
 			int64_t *p;

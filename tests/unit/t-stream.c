@@ -78,7 +78,8 @@ static bool
 same_batch(const struct fl_batch *a, const struct fl_batch *b)
 {
 	struct fl_buf s = { 0 }, t = { 0 };
-	bool same = a->rows == b->rows && a->cols == b->cols && !a->time == !b->time && !a->op == !b->op;
+	bool same = a->rows == b->rows && a->cols == b->cols && !a->time == !b->time &&
+		    !a->op == !b->op;
 
 	for (uint32_t c = 0; c < a->cols && same; c++)
 		same = same_vec(&a->col[c], &b->col[c], a->rows);
@@ -86,7 +87,8 @@ same_batch(const struct fl_batch *a, const struct fl_batch *b)
 		same = memcmp(a->time, b->time, a->rows * sizeof *a->time) == 0;
 	if (same && a->op)
 		same = memcmp(a->op, b->op, a->rows) == 0;
-	same = same && memcmp(fl_batch_wm(a, &s), fl_batch_wm(b, &t), a->rows * sizeof(int64_t)) == 0;
+	same = same &&
+	       memcmp(fl_batch_wm(a, &s), fl_batch_wm(b, &t), a->rows * sizeof(int64_t)) == 0;
 	fl_buf_release(&s);
 	fl_buf_release(&t);
 	return same;
@@ -106,8 +108,8 @@ round_trip(const struct fl_batch *b, const char *title)
 	put_batch(&bytes, &w, b);
 	tap_ok(fl_frame_parse(bytes.data, bytes.len, 5, &f, &need, &err) == (int64_t)bytes.len,
 	       "%s: parses", title);
-	tap_ok(fl_batch_decode(&f, &cols, &back, &err) == 0 && same_batch(b, &back), "%s: reads back",
-	       title);
+	tap_ok(fl_batch_decode(&f, &cols, &back, &err) == 0 && same_batch(b, &back),
+	       "%s: reads back", title);
 	tap_ok(fl_frame_parse(bytes.data, bytes.len, 6, &f, &need, &err) == FL_EDATA,
 	       "%s: another sequence number is refused", title);
 	for (size_t cut = 0; cut < bytes.len; cut += 1 + cut / 50) {
@@ -134,8 +136,12 @@ delimited(void)
 	struct fl_batch some;
 
 	for (uint32_t c = 0; c < 3; c++)
-		v[c] = (struct fl_vec){ .stride = 3, .gap = 1, .bytes = text, .bytes_len = sizeof text - 1,
-					.off = pos + c, .clean = true };
+		v[c] = (struct fl_vec){ .stride = 3,
+					.gap = 1,
+					.bytes = text,
+					.bytes_len = sizeof text - 1,
+					.off = pos + c,
+					.clean = true };
 	round_trip(&b, "delimited lines");
 	fl_batch_select(&b, pick, 2, &pool, &some);
 	round_trip(&some, "selected lines");
@@ -164,7 +170,8 @@ damage(void)
 	put_batch(&bytes, &w, fl_build_view(&build));
 	for (size_t i = 0; i < bytes.len; i++) {
 		for (size_t k = 0; k < sizeof change; k++) {
-			char *copy = fl_xmalloc(bytes.len); /* of this size, so that a stray read shows */
+			char *copy = fl_xmalloc(
+				bytes.len); /* of this size, so that a stray read shows */
 			struct fl_frame f = { .type = FL_FRAME_BATCH };
 			struct fl_batch b;
 			struct fl_err err = { 0 };
@@ -202,7 +209,8 @@ damage(void)
 	}
 	tap_ok(found == tried, "each of %llu changed bytes is found by the checksum",
 	       (unsigned long long)tried);
-	tap_ok(refused > 0, "with the checksum out of the way %llu are refused, the others are harmless",
+	tap_ok(refused > 0,
+	       "with the checksum out of the way %llu are refused, the others are harmless",
 	       (unsigned long long)refused);
 	fl_build_release(&build);
 	fl_buf_release(&bytes);
@@ -237,12 +245,20 @@ headers(void)
 	h.format = fl_xstrdup("jsonl");
 	h.checkpoint_dir = fl_xstrdup("/a b/\"c");
 	h.attempt = 3;
-	h.window = (struct fl_window_spec){ .kind = FL_WINDOW_SLIDE, .size = 300000, .slide = 60000,
-					    .offset = -5, .lateness = 1, .late = fl_xstrdup("l.csv"),
-					    .trigger = FL_TRIGGER_COUNT, .trigger_arg = 9, .purge = true,
-					    .keep_count = -1, .keep_time = 77 };
+	h.window = (struct fl_window_spec){ .kind = FL_WINDOW_SLIDE,
+					    .size = 300000,
+					    .slide = 60000,
+					    .offset = -5,
+					    .lateness = 1,
+					    .late = fl_xstrdup("l.csv"),
+					    .trigger = FL_TRIGGER_COUNT,
+					    .trigger_arg = 9,
+					    .purge = true,
+					    .keep_count = -1,
+					    .keep_time = 77 };
 	fl_header_encode(&h, &a);
-	tap_ok(fl_header_decode(&back, a.data, a.len, &err) == 0, "a header reads back: %s", err.msg);
+	tap_ok(fl_header_decode(&back, a.data, a.len, &err) == 0, "a header reads back: %s",
+	       err.msg);
 	fl_header_encode(&back, &b);
 	tap_ok(a.len == b.len && memcmp(a.data, b.data, a.len) == 0, "and is the same");
 	tap_ok(fl_header_find(&back, "caf\xe9\0x", 6) == 100, "names may be any bytes");
@@ -279,9 +295,13 @@ controls(void)
 {
 	struct fl_frame_writer w = { 0 };
 	struct fl_watermark wm = { .ms = -12345, .idle = true }, wm2;
-	struct fl_barrier bar = { .id = 7, .attempt = 2, .injected_ms = 99, .flags = FL_BARRIER_DRAIN },
+	struct fl_barrier bar = { .id = 7,
+				  .attempt = 2,
+				  .injected_ms = 99,
+				  .flags = FL_BARRIER_DRAIN },
 			  bar2;
-	struct fl_end end = { .records = 5, .checkpoint = 6, .status = FL_END_FAILED, .code = 65 }, end2;
+	struct fl_end end = { .records = 5, .checkpoint = 6, .status = FL_END_FAILED, .code = 65 },
+		      end2;
 	struct fl_frame f;
 	struct fl_err err = { 0 };
 	size_t at = FL_MAGIC_LEN, need;
@@ -302,11 +322,13 @@ controls(void)
 	tap_ok(fl_frame_get_barrier(&f, &bar2, &err) == FL_EDATA, "but not as a BARRIER");
 	at += (size_t)n;
 	n = fl_frame_parse(w.out.data + at, w.out.len - at, 2, &f, &need, &err);
-	tap_ok(n > 0 && fl_frame_get_barrier(&f, &bar2, &err) == 0 && memcmp(&bar, &bar2, sizeof bar) == 0,
+	tap_ok(n > 0 && fl_frame_get_barrier(&f, &bar2, &err) == 0 &&
+		       memcmp(&bar, &bar2, sizeof bar) == 0,
 	       "BARRIER reads back");
 	at += (size_t)n;
 	n = fl_frame_parse(w.out.data + at, w.out.len - at, 3, &f, &need, &err);
-	tap_ok(n > 0 && fl_frame_get_end(&f, &end2, &err) == 0 && memcmp(&end, &end2, sizeof end) == 0,
+	tap_ok(n > 0 && fl_frame_get_end(&f, &end2, &err) == 0 &&
+		       memcmp(&end, &end2, sizeof end) == 0,
 	       "END reads back");
 	tap_ok(at + (size_t)n == w.out.len, "and nothing is left");
 	fl_frame_writer_release(&w);
@@ -317,15 +339,17 @@ watermarks(void)
 {
 	static const int64_t time[] = { 100, 50, 300, 200, 400 };
 	static const int64_t want[] = { 20, 89, 89, 289, 289 };
-	struct fl_batch b = { .rows = 5, .time = time, .wm_mode = FL_WM_DELAY, .wm_first = 20,
-			      .wm_delay = 10 };
+	struct fl_batch b = {
+		.rows = 5, .time = time, .wm_mode = FL_WM_DELAY, .wm_first = 20, .wm_delay = 10
+	};
 	struct fl_buf s = { 0 };
 
 	tap_ok(memcmp(fl_batch_wm(&b, &s), want, sizeof want) == 0,
 	       "the watermark in force before each record is max - delay - 1");
 	tap_ok(fl_batch_wm_last(&b) == 389, "and behind the last");
 	b.wm_first = 1000;
-	tap_ok(fl_batch_wm_last(&b) == 1000 && fl_batch_wm(&b, &s)[4] == 1000, "it never goes back");
+	tap_ok(fl_batch_wm_last(&b) == 1000 && fl_batch_wm(&b, &s)[4] == 1000,
+	       "it never goes back");
 	tap_ok(fl_wm_of(INT64_MIN + 3, 10) == INT64_MIN, "it does not wrap");
 	fl_buf_release(&s);
 }
