@@ -72,7 +72,6 @@ open_next(struct fl_input *in, struct fl_err *err)
 
 	in->file_next++;
 	in->eof = in->gzip = in->file_started = false;
-	in->bytes = 0;
 	if (strcmp(path, "-") == 0) {
 		in->fd = STDIN_FILENO;
 		in->name = "standard input";
@@ -106,14 +105,9 @@ bytes_ready(const struct fl_input *in)
 static int64_t
 read_some(struct fl_input *in, void *to, size_t n, struct fl_err *err)
 {
-	int64_t got;
-
 	if (!fl_queue_empty(&in->queue))
 		return fl_queue_pop(&in->queue, to, n, err);
-	got = fl_io_read(in->fd, to, n, in->name, err);
-	if (got > 0)
-		in->bytes += (uint64_t)got;
-	return got;
+	return fl_io_read(in->fd, to, n, in->name, err);
 }
 
 static int64_t
@@ -200,7 +194,6 @@ fl_input_read_ahead(struct fl_input *in, struct fl_err *err)
 		if (got < 0)
 			return (int)got;
 		in->drained = got == 0; /* the end is seen again when its turn comes */
-		in->bytes += (uint64_t)got;
 		if (got && fl_queue_push(&in->queue, chunk, (size_t)got, err) < 0)
 			return err->code;
 	}

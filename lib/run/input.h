@@ -57,7 +57,6 @@ struct fl_input {
 	struct fl_gunzip *gunzip;
 	struct fl_buf packed; /* compressed bytes not yet fed */
 	size_t packed_done;
-	uint64_t bytes; /* read from it so far */
 
 	/* bytes: buf[start..len) are there and not yet done with */
 	char *buf;

@@ -160,10 +160,6 @@ void fl_run_timer(struct fl_run *run, int64_t at_ms);
 /* --max-memory in bytes, or SIZE_MAX. */
 size_t fl_run_memory_max(const struct fl_run *run);
 
-/* True if results should be emitted as they come rather than be collected into
- * large batches: nothing more is waiting in the input. */
-bool fl_run_is_live(const struct fl_run *run);
-
 /*
  * A side file (--late, --else): CSV, TSV or JSONL by its name, rows of header h.
  * Opened when the first header has come; created even if nothing goes into it.

@@ -212,7 +212,8 @@ fl_run_bad(struct fl_run *run, const struct fl_batch *b, const struct fl_badrows
 	what = what ? what : "";
 	if (bad->count == 0)
 		return 0;
-	run->good_rows = bad->first;
+	if (run->opt.on_error == 0)
+		run->good_rows = bad->first;
 	if (run->opt.on_error == 0 && line)
 		return fl_fail(err, FL_EDATA, "%s:%llu: %s%s%s", file, (unsigned long long)line,
 			       what, colon, bad->reason);
@@ -392,28 +393,18 @@ on_end(struct fl_run *run, uint32_t i, const struct fl_event *ev, struct fl_err 
 	return rc;
 }
 
-/* The first n records of a batch. */
-static struct fl_batch
-first_rows(const struct fl_batch *b, uint32_t n)
-{
-	struct fl_batch first = *b;
-
-	first.rows = n;
-	return first;
-}
-
 static int
 on_batch(struct fl_run *run, uint32_t i, const struct fl_batch *b, struct fl_err *err)
 {
 	struct fl_err ignored;
-	struct fl_batch good;
+	struct fl_batch good = *b;
 	int rc;
 
 	run->good_rows = 0;
 	rc = run->op->on_batch(run->self, run, i, b, err);
 	if (rc == 0 || run->good_rows == 0)
 		return rc;
-	good = first_rows(b, run->good_rows);
+	good.rows = run->good_rows;
 	(void)run->op->on_batch(run->self, run, i, &good, &ignored); /* err has the reason */
 	return rc;
 }
