@@ -639,3 +639,29 @@ fl_batch_select(const struct fl_batch *b, const uint32_t *rows, uint32_t n, stru
 	}
 	*ret = r;
 }
+
+void
+fl_batch_slice(const struct fl_batch *b, const int64_t *wm, uint32_t from, uint32_t n,
+	       struct fl_vec *vec, struct fl_batch *ret)
+{
+	fl_assert(from + n <= b->rows);
+	*ret = *b;
+	ret->rows = n;
+	ret->col = vec;
+	for (uint32_t c = 0; c < b->cols; c++) {
+		struct fl_vec v = b->col[c];
+
+		if (v.kind == FL_TEXT)
+			v.off += (size_t)from * v.stride;
+		else
+			v.data = (const char *)v.data + (size_t)from * kind_size[v.kind];
+		v.tags = v.tags ? v.tags + from : NULL;
+		vec[c] = v;
+	}
+	ret->time = b->time ? b->time + from : NULL;
+	ret->op = b->op ? b->op + from : NULL;
+	ret->wm_mode = FL_WM_COLUMN;
+	ret->wm = wm + from;
+	ret->wm_first = wm[from];
+	ret->line = b->line ? b->line + from : 0;
+}

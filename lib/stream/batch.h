@@ -258,4 +258,12 @@ struct fl_batch *fl_build_view(struct fl_build *w);
 void fl_batch_select(const struct fl_batch *b, const uint32_t *rows, uint32_t n,
 		     struct fl_buf *pool, struct fl_batch *ret);
 
+/*
+ * The records from .. from+n of b as a batch of their own, in the time that it takes
+ * to copy cols descriptions. wm: what fl_batch_wm gave for b. Everything borrows from
+ * b, wm and *vec, which has room for b->cols.
+ */
+void fl_batch_slice(const struct fl_batch *b, const int64_t *wm, uint32_t from, uint32_t n,
+		    struct fl_vec *vec, struct fl_batch *ret);
+
 #endif

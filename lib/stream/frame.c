@@ -58,9 +58,8 @@ start(struct fl_frame_writer *w)
 	w->started = true;
 }
 
-/* Append a frame whose payload is one piece. */
-static void
-put_frame(struct fl_frame_writer *w, enum fl_frame_type type, const void *payload, size_t len)
+void
+fl_wire_put(struct fl_frame_writer *w, enum fl_frame_type type, const void *payload, size_t len)
 {
 	struct head head = { .type = (uint8_t)type, .len = (uint32_t)len };
 	size_t at;
@@ -87,7 +86,7 @@ fl_frame_header(struct fl_frame_writer *w, const struct fl_header *h)
 	fl_header_encode(h, &json);
 	while (json.len % 8)
 		fl_buf_putc(&json, ' ');
-	put_frame(w, FL_FRAME_HEADER, json.data, json.len);
+	fl_wire_put(w, FL_FRAME_HEADER, json.data, json.len);
 	fl_buf_release(&json);
 }
 
@@ -96,7 +95,7 @@ fl_frame_watermark(struct fl_frame_writer *w, const struct fl_watermark *wm)
 {
 	struct wire_watermark p = { .ms = wm->ms, .idle = wm->idle };
 
-	put_frame(w, FL_FRAME_WATERMARK, &p, sizeof p);
+	fl_wire_put(w, FL_FRAME_WATERMARK, &p, sizeof p);
 }
 
 void
@@ -106,7 +105,7 @@ fl_frame_barrier(struct fl_frame_writer *w, const struct fl_barrier *b)
 		.id = b->id, .attempt = b->attempt, .injected_ms = b->injected_ms, .flags = b->flags
 	};
 
-	put_frame(w, FL_FRAME_BARRIER, &p, sizeof p);
+	fl_wire_put(w, FL_FRAME_BARRIER, &p, sizeof p);
 }
 
 void
@@ -117,7 +116,7 @@ fl_frame_end(struct fl_frame_writer *w, const struct fl_end *end)
 			      .status = end->status,
 			      .code = end->code };
 
-	put_frame(w, FL_FRAME_END, &p, sizeof p);
+	fl_wire_put(w, FL_FRAME_END, &p, sizeof p);
 }
 
 #define SMALL 8192 /* bytes; copying these is cheaper than a list of pieces */

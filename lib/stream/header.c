@@ -79,8 +79,8 @@ dup_or_null(const char *s)
 	return s ? fl_xstrdup(s) : NULL;
 }
 
-static void
-lineage_copy(struct fl_lineage *to, const struct fl_lineage *from)
+void
+fl_lineage_copy(struct fl_lineage *to, const struct fl_lineage *from)
 {
 	*to = *from;
 	to->uid = fl_xstrdup(from->uid);
@@ -106,7 +106,7 @@ fl_header_copy(struct fl_header *to, const struct fl_header *from)
 		to->keys[i] = from->keys[i];
 	to->lineage = fl_xcalloc(from->lineage_count, sizeof *to->lineage);
 	for (uint32_t i = 0; i < from->lineage_count; i++)
-		lineage_copy(&to->lineage[i], &from->lineage[i]);
+		fl_lineage_copy(&to->lineage[i], &from->lineage[i]);
 	to->time = dup_or_null(from->time);
 	to->format = dup_or_null(from->format);
 	to->window.late = dup_or_null(from->window.late);
@@ -265,6 +265,8 @@ fl_header_encode(const struct fl_header *h, struct fl_buf *out)
 		json_object_set_new(root, "format", encode_name(h->format, strlen(h->format)));
 	if (h->window.kind != FL_WINDOW_NONE)
 		json_object_set_new(root, "window", encode_window(&h->window));
+	if (h->raw)
+		json_object_set_new(root, "raw", json_true());
 	if (h->checkpoint_dir)
 		json_object_set_new(
 			root, "checkpoint",
@@ -480,6 +482,7 @@ decode_root(struct decoder *d, const json_t *root, struct fl_header *h)
 		h->format = decode_name(d, j, "format", &len);
 	if ((j = json_object_get(root, "window")))
 		decode_window(d, j, &h->window);
+	h->raw = json_is_true(json_object_get(root, "raw"));
 	if ((j = json_object_get(root, "checkpoint"))) {
 		h->checkpoint_dir = decode_name(d, json_object_get(j, "directory"), "directory",
 						&len);

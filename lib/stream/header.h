@@ -84,6 +84,7 @@ struct fl_header {
 	bool processing_time; /* records have no event time, windows go by the clock */
 	bool changelog;       /* batches may carry row kinds */
 	char *format;         /* text format of the first input: "csv", "jsonl", … */
+	bool raw;             /* batches are pieces of text (raw.h): no tool has decoded it yet */
 	struct fl_window_spec window;
 	struct fl_lineage *lineage;
 	uint32_t lineage_count;
@@ -95,6 +96,9 @@ struct fl_header {
 void fl_header_init(struct fl_header *h);
 void fl_header_release(struct fl_header *h);
 void fl_header_copy(struct fl_header *to, const struct fl_header *from); /* to is released first */
+
+/* One entry; *to is overwritten. */
+void fl_lineage_copy(struct fl_lineage *to, const struct fl_lineage *from);
 
 /* Index of the column so named, or FL_NO_COLUMN. Linear; not for hot paths. */
 uint32_t fl_header_find(const struct fl_header *h, const char *name, size_t len);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The payload of a BATCH frame. Private to lib/stream (frame.c calls it).
+ * The payload of a BATCH frame, and frames of one piece. Private to lib/stream.
  *
  *	struct of fixed part (wire.c: wire_batch)
  *	one column descriptor a column (wire.c: wire_col)
@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "stream/batch.h"
+#include "stream/frame.h"
 
 /* Bytes that fl_wire_batch appends to meta, at the most. */
 size_t fl_wire_meta_bytes(const struct fl_batch *b);
@@ -29,5 +30,9 @@ size_t fl_wire_pieces_max(const struct fl_batch *b);
  */
 int fl_wire_batch(const struct fl_batch *b, struct fl_buf *meta, struct fl_buf *pack,
 		  struct iovec *iov, size_t *ret_n, size_t *ret_len, struct fl_err *err);
+
+/* Append a frame whose payload is one piece: len bytes, a multiple of 8 (frame.c). */
+void fl_wire_put(struct fl_frame_writer *w, enum fl_frame_type type, const void *payload,
+		 size_t len);
 
 #endif
