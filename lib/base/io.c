@@ -97,6 +97,39 @@ fl_io_writev(int fd, struct iovec *iov, size_t count, const char *name, struct f
 	return 0;
 }
 
+int64_t
+fl_io_write_some(int fd, const void *p, size_t n, int timeout_ms, const char *name,
+		 struct fl_err *err)
+{
+	struct pollfd w = { .fd = fd, .events = POLLOUT };
+	ssize_t done = write(fd, p, n);
+
+	if (done >= 0)
+		return done;
+	if (errno != EAGAIN)
+		return write_failed(fd, name, err);
+	(void)poll(&w, 1, timeout_ms);
+	return 0;
+}
+
+int64_t
+fl_io_read_at(int fd, void *to, size_t n, uint64_t offset, const char *name, struct fl_err *err)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t got = pread(fd, (char *)to + done, n - done, (off_t)(offset + done));
+
+		if (got == 0)
+			break;
+		if (got > 0)
+			done += (size_t)got;
+		else if (errno != EINTR)
+			return fl_fail_errno(err, FL_EIO, errno, "cannot read %s", name);
+	}
+	return (int64_t)done;
+}
+
 static int64_t
 copy_some(int from, const char *from_name, int to, const char *to_name, size_t n,
 	  struct fl_err *err)
@@ -135,6 +168,14 @@ fl_io_move(int from, const char *from_name, int to, const char *to_name, size_t 
 }
 
 bool
+fl_io_reader_gone(int fd, int timeout_ms)
+{
+	struct pollfd p = { .fd = fd }; /* errors are told without being asked for */
+
+	return poll(&p, 1, timeout_ms) > 0 && (p.revents & (POLLERR | POLLHUP | POLLNVAL));
+}
+
+bool
 fl_io_readable(int fd)
 {
 	return fl_io_wait_readable(fd, 0);
@@ -146,6 +187,15 @@ fl_io_wait_readable(int fd, int timeout_ms)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	return poll(&p, 1, timeout_ms) != 0;
+}
+
+int64_t
+fl_clock_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 int64_t

@@ -32,12 +32,30 @@ int fl_io_writev(int fd, struct iovec *iov, size_t count, const char *name, stru
 int64_t fl_io_move(int from, const char *from_name, int to, const char *to_name, size_t n,
 		   struct fl_err *err);
 
+/*
+ * Write what goes at once, of a descriptor that does not block; where nothing goes, wait
+ * up to timeout_ms for room. How many bytes went (0: none yet), FL_EPIPE (quiet) or FL_EIO.
+ */
+int64_t fl_io_write_some(int fd, const void *p, size_t n, int timeout_ms, const char *name,
+			 struct fl_err *err);
+
+/* Read at a place of a regular file: n bytes, fewer at its end, or FL_EIO. */
+int64_t fl_io_read_at(int fd, void *to, size_t n, uint64_t offset, const char *name,
+		      struct fl_err *err);
+
+/* Whether nobody is left who could read what is written to fd, or is it so within
+ * timeout_ms (0: now). Of a pipe or a socket; else no. */
+bool fl_io_reader_gone(int fd, int timeout_ms);
+
 /* Whether a read from fd would return at once, or does so within timeout_ms. */
 bool fl_io_readable(int fd);
 bool fl_io_wait_readable(int fd, int timeout_ms);
 
 /* The clock, milliseconds since the epoch. */
 int64_t fl_clock_ms(void);
+
+/* A clock that only goes forward, microseconds since some moment: for durations. */
+int64_t fl_clock_us(void);
 
 /* n random bytes from the system. */
 void fl_random(void *to, size_t n);
