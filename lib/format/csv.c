@@ -76,8 +76,6 @@ struct csv {
 	struct fl_scanner scanner;
 
 	struct fl_names names;
-	uint32_t width;  /* fields of a record; 0: not known yet */
-	bool file_start; /* a byte order mark and the header line may come */
 
 	struct csv_parser parser;
 	uint32_t fields;   /* of the odd record, so far */
@@ -457,7 +455,7 @@ empty_line(struct csv *r, const char *p, size_t pos, size_t n, bool at_end, stru
 	struct fl_line line;
 	size_t at = pos;
 
-	if (r->allow_ragged && r->width)
+	if (r->allow_ragged && r->base.width)
 		return REC_SKIP;
 	for (rec->lines = 0; at < n; rec->lines++, at = line.next) {
 		if (!fl_line_at(p, at, n, at_end, &line))
@@ -472,7 +470,7 @@ empty_line(struct csv *r, const char *p, size_t pos, size_t n, bool at_end, stru
 		return REC_SKIP;
 	}
 	rec->lines = 1;
-	return r->width ? BAD(rec, "expected %" PRIu32 " fields, found an empty line", r->width)
+	return r->base.width ? BAD(rec, "expected %" PRIu32 " fields, found an empty line", r->base.width)
 			: BAD(rec, "an empty line");
 }
 
@@ -496,7 +494,7 @@ parse_record(struct csv *r, const char *p, size_t pos, size_t n, bool at_end, st
 	if (!fl_line_at(p, pos, n, at_end, &line))
 		return fl_part_too_long(n - pos, r->record_max) ? REC_LONG : REC_PART;
 	*rec = (struct record){ line.end, line.next, 1, rec->reason, rec->reason_cap };
-	if (line.end == pos && r->width != 1)
+	if (line.end == pos && r->base.width != 1)
 		v = empty_line(r, p, pos, n, at_end, rec);
 	else if (!r->tsv && memchr(p + pos, '"', line.end - pos))
 		v = parse_quoted(r, p, pos, n, at_end, rec);
@@ -711,15 +709,15 @@ read_records(struct csv *r, const char *p, size_t n, bool at_end, struct fl_read
 	enum verdict v;
 	size_t pos = 0;
 
-	if (!r->width) {
+	if (!r->base.width) {
 		v = count_columns(r, p, n, at_end, &rec);
 		if (v != REC_OK)
 			return settle(r, p, 0, v, &rec, ret, err);
 		if (widen(r, r->fields, err) < 0)
 			return err->code;
-		r->width = r->fields;
+		r->base.width = r->fields;
 	}
-	begin_batch(r, p, n, r->width);
+	begin_batch(r, p, n, r->base.width);
 	v = fill_batch(r, p, &pos, n, at_end, &rec);
 	if (v == REC_WIDE && r->rows == 0) {
 		uint32_t cols = r->fields;
@@ -754,12 +752,12 @@ compare_names(const struct csv *r, const struct fl_names *names, struct fl_err *
 {
 	const struct fl_column *a = r->names.header.columns, *b = names->header.columns;
 
-	if (names->header.column_count != r->width)
+	if (names->header.column_count != r->base.width)
 		return fl_fail(err, FL_EDATA,
 			       "the header line has %" PRIu32
 			       " columns, that of the first file %" PRIu32,
-			       names->header.column_count, r->width);
-	for (uint32_t c = 0; c < r->width; c++)
+			       names->header.column_count, r->base.width);
+	for (uint32_t c = 0; c < r->base.width; c++)
 		if (a[c].name_len != b[c].name_len ||
 		    memcmp(a[c].name, b[c].name, a[c].name_len) != 0)
 			return fl_fail(err, FL_EDATA,
@@ -775,9 +773,9 @@ learn_names(struct csv *r, struct fl_err *err)
 	struct fl_names names;
 	int rc;
 
-	if (!r->width) {
+	if (!r->base.width) {
 		rc = take_names(r, &r->names, err);
-		r->width = r->fields;
+		r->base.width = r->fields;
 		return rc;
 	}
 	fl_names_init(&names);
@@ -828,7 +826,7 @@ read_head(struct csv *r, const char *p, size_t n, bool at_end, size_t *ret_head,
 
 	*rc = 0;
 	*ret_head = 0;
-	if (!r->file_start)
+	if (!r->base.file_start)
 		return true;
 	bom = fl_bom_at(p, n, at_end);
 	if (bom < 0)
@@ -843,8 +841,8 @@ read_head(struct csv *r, const char *p, size_t n, bool at_end, size_t *ret_head,
 		if (*rc < 0 || *ret_head == 0)
 			return false;
 	}
-	r->file_start = !(r->implicit_header || n > (size_t)bom || at_end);
-	return !r->file_start;
+	r->base.file_start = !(r->implicit_header || n > (size_t)bom || at_end);
+	return !r->base.file_start;
 }
 
 static int
@@ -871,7 +869,7 @@ csv_file(struct fl_reader *reader)
 	struct csv *r = (struct csv *)reader;
 
 	r->base.line = 1;
-	r->file_start = true;
+	r->base.file_start = true;
 	reset_parser(r);
 }
 
@@ -879,6 +877,12 @@ static const struct fl_header *
 csv_columns(const struct fl_reader *reader)
 {
 	return fl_names_header(&((const struct csv *)reader)->names);
+}
+
+static int
+csv_add_column(struct fl_reader *reader, const char *name, size_t len, struct fl_err *err)
+{
+	return fl_names_add(&((struct csv *)reader)->names, name, len, err);
 }
 
 static void
@@ -946,6 +950,7 @@ const struct fl_reader_type fl_csv_reader = {
 	.file = csv_file,
 	.read = csv_read,
 	.columns = csv_columns,
+	.add_column = csv_add_column,
 	.destroy = csv_destroy,
 };
 
@@ -955,5 +960,6 @@ const struct fl_reader_type fl_tsv_reader = {
 	.file = csv_file,
 	.read = csv_read,
 	.columns = csv_columns,
+	.add_column = csv_add_column,
 	.destroy = csv_destroy,
 };

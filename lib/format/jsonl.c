@@ -82,7 +82,6 @@ struct jsonl {
 	struct fl_reader base;
 	struct fl_json_walk walk;
 	size_t record_max;
-	bool file_start; /* a byte order mark may come */
 	size_t span;     /* bytes to try next */
 
 	struct fl_header header; /* the columns; key[i] belongs to column i */
@@ -884,13 +883,13 @@ jsonl_read(struct fl_reader *reader, const char *p, size_t n, bool at_end,
 
 	*ret = (struct fl_read_result){ 0 };
 	begin_batch(r, p);
-	if (r->file_start && n > 0) {
+	if (r->base.file_start && n > 0) {
 		int mark = fl_bom_at(p, n, at_end);
 
 		if (mark < 0)
 			return 0;
 		pos = (size_t)mark;
-		r->file_start = false;
+		r->base.file_start = false;
 	}
 	while (how == DONE && pos < n && pos < FL_BATCH_BYTES) {
 		size_t len = next_span(r, p + pos, n - pos, at_end);
@@ -939,7 +938,7 @@ jsonl_create(const struct fl_reader_options *o, struct fl_err *err)
 
 	r->base.type = &fl_jsonl_reader;
 	r->base.line = 1;
-	r->file_start = true;
+	r->base.file_start = true;
 	r->span = SPAN_MAX;
 	r->record_max = o->record_max && o->record_max < RECORD_LIMIT ? o->record_max
 								      : RECORD_LIMIT;
@@ -960,7 +959,7 @@ jsonl_file(struct fl_reader *reader)
 	struct jsonl *r = (struct jsonl *)reader;
 
 	r->base.line = 1;
-	r->file_start = true;
+	r->base.file_start = true;
 }
 
 static const struct fl_header *
@@ -969,11 +968,20 @@ jsonl_columns(const struct fl_reader *reader)
 	return &((const struct jsonl *)reader)->header;
 }
 
+static int
+jsonl_add_column(struct fl_reader *reader, const char *name, size_t len, struct fl_err *err)
+{
+	(void)err;
+	(void)find_key((struct jsonl *)reader, name, len);
+	return 0;
+}
+
 const struct fl_reader_type fl_jsonl_reader = {
 	.name = "jsonl",
 	.create = jsonl_create,
 	.file = jsonl_file,
 	.read = jsonl_read,
 	.columns = jsonl_columns,
+	.add_column = jsonl_add_column,
 	.destroy = jsonl_destroy,
 };

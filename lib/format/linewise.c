@@ -21,10 +21,9 @@ fl_linewise_init(struct fl_linewise *r, const struct fl_reader_type *type, fl_li
 		 const struct fl_reader_options *o)
 {
 	*r = (struct fl_linewise){
-		.base = { .type = type, .line = 1 },
+		.base = { .type = type, .line = 1, .file_start = true },
 		.parse = parse,
 		.record_max = fl_record_max(o->record_max),
-		.file_start = true,
 	};
 	fl_names_init(&r->names);
 }
@@ -48,13 +47,19 @@ fl_linewise_file(struct fl_reader *reader)
 	struct fl_linewise *r = (struct fl_linewise *)reader;
 
 	r->base.line = 1;
-	r->file_start = true;
+	r->base.file_start = true;
 }
 
 const struct fl_header *
 fl_linewise_columns(const struct fl_reader *reader)
 {
 	return fl_names_header(&((const struct fl_linewise *)reader)->names);
+}
+
+int
+fl_linewise_add_column(struct fl_reader *r, const char *name, size_t len, struct fl_err *err)
+{
+	return fl_names_add(&((struct fl_linewise *)r)->names, name, len, err);
 }
 
 void
@@ -228,7 +233,7 @@ fl_linewise_read(struct fl_reader *reader, const char *p, size_t n, bool at_end,
 		 struct fl_read_result *ret, struct fl_err *err)
 {
 	struct fl_linewise *r = (struct fl_linewise *)reader;
-	int bom = r->file_start ? fl_bom_at(p, n, at_end) : 0;
+	int bom = r->base.file_start ? fl_bom_at(p, n, at_end) : 0;
 	enum fl_line_verdict v;
 	struct fl_line line;
 	size_t pos = 0;
@@ -238,7 +243,7 @@ fl_linewise_read(struct fl_reader *reader, const char *p, size_t n, bool at_end,
 	ret->has_bad = false;
 	if (bom < 0)
 		return 0;
-	r->file_start = false;
+	r->base.file_start = false;
 	p += bom;
 	n -= (size_t)bom;
 	r->reason = ret->bad.reason;

@@ -31,7 +31,6 @@ struct fl_linewise {
 	fl_line_parse *parse;
 	struct fl_names names;
 	size_t record_max;
-	bool file_start;
 
 	/* the batch in hand; private but for piece */
 	const char *piece;
@@ -58,6 +57,7 @@ void fl_linewise_file(struct fl_reader *r);
 int fl_linewise_read(struct fl_reader *r, const char *p, size_t n, bool at_end,
 		     struct fl_read_result *ret, struct fl_err *err);
 const struct fl_header *fl_linewise_columns(const struct fl_reader *r);
+int fl_linewise_add_column(struct fl_reader *r, const char *name, size_t len, struct fl_err *err);
 
 /* ---- for parse ------------------------------------------------------------ */
 

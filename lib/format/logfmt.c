@@ -277,5 +277,6 @@ const struct fl_reader_type fl_logfmt_reader = {
 	.file = fl_linewise_file,
 	.read = fl_linewise_read,
 	.columns = fl_linewise_columns,
+	.add_column = fl_linewise_add_column,
 	.destroy = logfmt_destroy,
 };

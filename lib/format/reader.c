@@ -56,3 +56,44 @@ fl_reader_line(const struct fl_reader *r)
 {
 	return r->line;
 }
+
+#define STANDING_BYTES 16u /* uint64_t line, uint32_t width, uint32_t 1 at a file's start */
+
+void
+fl_reader_save(const struct fl_reader *r, struct fl_buf *out)
+{
+	uint32_t start = r->file_start;
+
+	fl_buf_put(out, &r->line, sizeof r->line);
+	fl_buf_put(out, &r->width, sizeof r->width);
+	fl_buf_put(out, &start, sizeof start);
+}
+
+int
+fl_reader_restore(struct fl_reader *r, const struct fl_header *columns, const char *p, size_t n,
+		  struct fl_err *err)
+{
+	const struct fl_header *own = fl_reader_columns(r);
+	uint32_t start;
+
+	if (n != STANDING_BYTES)
+		return fl_fail(err, FL_EDATA, "the state of a reader is damaged");
+	for (uint32_t i = 0; i < columns->column_count; i++) {
+		const struct fl_column *c = &columns->columns[i];
+
+		if (i == own->column_count && r->type->add_column &&
+		    r->type->add_column(r, c->name, c->name_len, err) < 0)
+			return err->code;
+		if (i >= own->column_count || c->name_len != own->columns[i].name_len ||
+		    memcmp(c->name, own->columns[i].name, c->name_len) != 0)
+			return fl_fail(err, FL_ECONFIG,
+				       "column %u of the text was \"%s\" at the checkpoint, and is "
+				       "another now",
+				       i + 1, c->name);
+	}
+	memcpy(&r->line, p, sizeof r->line);
+	memcpy(&r->width, p + 8, sizeof r->width);
+	memcpy(&start, p + 12, sizeof start);
+	r->file_start = start != 0;
+	return 0;
+}

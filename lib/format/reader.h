@@ -60,11 +60,14 @@ struct fl_read_result {
 /* How every reader begins. */
 struct fl_reader {
 	const struct fl_reader_type *type;
-	uint64_t line; /* on which the next record begins, from 1 */
+	uint64_t line;   /* on which the next record begins, from 1 */
+	bool file_start; /* a byte order mark and a header line may come */
+	uint32_t width;  /* CSV, TSV: fields of a record; 0: not known yet */
 };
 
 /*
  * What a format is: one of these a file of lib/format, listed in reader.c.
+ * add_column: a column becomes known without a record; NULL: they are fixed.
  * time_column: the column that carries the event time without being told, or NULL.
  */
 struct fl_reader_type {
@@ -76,6 +79,7 @@ struct fl_reader_type {
 	int (*read)(struct fl_reader *r, const char *p, size_t n, bool at_end,
 		    struct fl_read_result *ret, struct fl_err *err);
 	const struct fl_header *(*columns)(const struct fl_reader *r);
+	int (*add_column)(struct fl_reader *r, const char *name, size_t len, struct fl_err *err);
 	void (*destroy)(struct fl_reader *r);
 };
 
@@ -106,5 +110,14 @@ const struct fl_header *fl_reader_columns(const struct fl_reader *r);
 
 /* The line on which the next record begins, from 1. */
 uint64_t fl_reader_line(const struct fl_reader *r);
+
+/*
+ * Where a reader stands between two records, besides the columns that it knows; and
+ * a fresh reader made to stand there. FL_ECONFIG: columns that it has by itself are
+ * others than these (another regular expression); FL_EDATA: no such bytes.
+ */
+void fl_reader_save(const struct fl_reader *r, struct fl_buf *out);
+int fl_reader_restore(struct fl_reader *r, const struct fl_header *columns, const char *p, size_t n,
+		      struct fl_err *err);
 
 #endif

@@ -16,7 +16,6 @@
 struct text {
 	struct fl_reader base;
 	size_t record_max;
-	bool file_start;
 	struct fl_scanner scanner;
 	struct fl_names names;
 	struct fl_vec vec;
@@ -101,7 +100,7 @@ text_read(struct fl_reader *reader, const char *p, size_t n, bool at_end,
 	  struct fl_read_result *ret, struct fl_err *err)
 {
 	struct text *r = (struct text *)reader;
-	int bom = r->file_start ? fl_bom_at(p, n, at_end) : 0;
+	int bom = r->base.file_start ? fl_bom_at(p, n, at_end) : 0;
 	bool returns;
 	uint32_t rows;
 
@@ -110,7 +109,7 @@ text_read(struct fl_reader *reader, const char *p, size_t n, bool at_end,
 	ret->has_bad = false;
 	if (bom < 0)
 		return 0;
-	r->file_start = false;
+	r->base.file_start = false;
 	p += bom;
 	n -= (size_t)bom;
 	rows = find_lines(r, p, n, at_end, &returns);
@@ -146,7 +145,7 @@ text_file(struct fl_reader *reader)
 	struct text *r = (struct text *)reader;
 
 	r->base.line = 1;
-	r->file_start = true;
+	r->base.file_start = true;
 }
 
 static const struct fl_header *
