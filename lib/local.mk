@@ -6,6 +6,8 @@ noinst_LIBRARIES = lib/libflue.a
 lib_libflue_a_SOURCES = \
 	lib/base/err.c \
 	lib/base/err.h \
+	lib/base/fault.c \
+	lib/base/fault.h \
 	lib/base/io.c \
 	lib/base/io.h \
 	lib/base/itoa.h \
@@ -13,12 +15,31 @@ lib_libflue_a_SOURCES = \
 	lib/base/mem.h \
 	lib/base/str.c \
 	lib/base/str.h \
+	lib/checkpoint/about.c \
+	lib/checkpoint/about.h \
+	lib/checkpoint/below.c \
+	lib/checkpoint/below.h \
+	lib/checkpoint/clean.c \
+	lib/checkpoint/copy.c \
+	lib/checkpoint/dir.c \
+	lib/checkpoint/dir.h \
+	lib/checkpoint/files.c \
+	lib/checkpoint/files.h \
+	lib/checkpoint/manifest.c \
+	lib/checkpoint/manifest.h \
+	lib/checkpoint/request.c \
+	lib/checkpoint/sealed.c \
+	lib/checkpoint/sealed.h \
+	lib/checkpoint/snapshot.c \
+	lib/checkpoint/snapshot.h \
 	lib/expr/agg-bag.c \
 	lib/expr/agg-call.c \
 	lib/expr/agg-cell.c \
 	lib/expr/agg-int.h \
+	lib/expr/agg-ints.c \
 	lib/expr/agg-mem.c \
 	lib/expr/agg-num.c \
+	lib/expr/agg-parts.c \
 	lib/expr/agg-pick.c \
 	lib/expr/agg-quant.c \
 	lib/expr/agg-set.c \
@@ -56,6 +77,8 @@ lib_libflue_a_SOURCES = \
 	lib/expr/parse-quote.h \
 	lib/expr/parse.c \
 	lib/expr/parse.h \
+	lib/expr/paths.c \
+	lib/expr/paths.h \
 	lib/format/cells.c \
 	lib/format/cells.h \
 	lib/format/clf.c \
@@ -88,6 +111,52 @@ lib_libflue_a_SOURCES = \
 	lib/format/text.c \
 	lib/format/writer.c \
 	lib/format/writer.h \
+	lib/join/interval.c \
+	lib/join/interval.h \
+	lib/join/lookup-file.c \
+	lib/join/lookup-sqlite.c \
+	lib/join/lookup.c \
+	lib/join/lookup.h \
+	lib/join/pairs.c \
+	lib/join/pairs.h \
+	lib/join/regular.c \
+	lib/join/regular.h \
+	lib/join/rows.c \
+	lib/join/rows.h \
+	lib/join/slab.c \
+	lib/join/slab.h \
+	lib/join/temporal.c \
+	lib/join/temporal.h \
+	lib/join/window-pairs.c \
+	lib/join/window-sessions.c \
+	lib/join/window-slices.c \
+	lib/join/windowed.c \
+	lib/join/windowed.h \
+	lib/join/windows.h \
+	lib/rank/dedup.c \
+	lib/rank/dedup.h \
+	lib/rank/due.c \
+	lib/rank/due.h \
+	lib/rank/groupkeys.c \
+	lib/rank/groupkeys.h \
+	lib/rank/items.c \
+	lib/rank/items.h \
+	lib/rank/over.c \
+	lib/rank/over.h \
+	lib/rank/overchunk.c \
+	lib/rank/overdef.c \
+	lib/rank/oversave.c \
+	lib/rank/panes.c \
+	lib/rank/rank.c \
+	lib/rank/rank.h \
+	lib/rank/ranksave.c \
+	lib/rank/rowout.c \
+	lib/rank/rowout.h \
+	lib/rank/sessions.c \
+	lib/rank/sortby.c \
+	lib/rank/sortby.h \
+	lib/rank/sorted.c \
+	lib/rank/sorted.h \
 	lib/run/align.c \
 	lib/run/align.h \
 	lib/run/assign.c \
@@ -102,18 +171,31 @@ lib_libflue_a_SOURCES = \
 	lib/run/opt.h \
 	lib/run/options.c \
 	lib/run/options.h \
+	lib/run/order.c \
+	lib/run/order.h \
 	lib/run/output.c \
 	lib/run/output.h \
 	lib/run/queue.c \
 	lib/run/queue.h \
+	lib/run/rawin.c \
+	lib/run/rawin.h \
+	lib/run/region.c \
+	lib/run/region.h \
+	lib/run/replay.c \
+	lib/run/replay.h \
 	lib/run/run.c \
 	lib/run/run.h \
 	lib/run/side.c \
 	lib/run/side.h \
+	lib/run/state.c \
+	lib/run/state.h \
 	lib/run/writeback.c \
 	lib/run/writeback.h \
+	lib/state/backend.c \
+	lib/state/backend.h \
 	lib/state/key.c \
 	lib/state/key.h \
+	lib/state/store.h \
 	lib/state/table.c \
 	lib/state/table.h \
 	lib/stream/batch.c \
@@ -124,6 +206,10 @@ lib_libflue_a_SOURCES = \
 	lib/stream/header.h \
 	lib/stream/number.c \
 	lib/stream/number.h \
+	lib/stream/raw.c \
+	lib/stream/raw.h \
+	lib/stream/row.c \
+	lib/stream/row.h \
 	lib/stream/value.c \
 	lib/stream/value.h \
 	lib/stream/wire.c \
@@ -148,9 +234,24 @@ lib_libflue_a_SOURCES = \
 	lib/window/keyed.h \
 	lib/window/late.c \
 	lib/window/late.h \
+	lib/window/parts.c \
+	lib/window/parts.h \
 	lib/window/results.c \
 	lib/window/results.h \
+	lib/window/save.c \
+	lib/window/save.h \
 	lib/window/slices.c \
 	lib/window/slices.h \
 	lib/window/timers.c \
 	lib/window/timers.h
+
+# The module of --backend rocksdb: opened when it is chosen, and complete in itself.
+moduledir = $(pkglibdir)
+module_PROGRAMS = lib/state/rocksdb.so
+lib_state_rocksdb_so_SOURCES = \
+	lib/base/err.c \
+	lib/base/mem.c \
+	lib/state/rocksdb.c
+lib_state_rocksdb_so_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden
+lib_state_rocksdb_so_LDFLAGS = $(FLUE_CODEGEN) -shared -Wl,-z,relro -Wl,-z,now
+lib_state_rocksdb_so_LDADD = $(ROCKSDB_LIBS)

@@ -118,7 +118,7 @@ fl_align_barrier_complete(struct fl_align *a, struct fl_barrier *ret)
 	if (!a->barrier_open)
 		return false;
 	for (uint32_t i = 0; i < a->count; i++)
-		if (!a->in[i].waiting && !a->in[i].ended)
+		if (!a->in[i].waiting && !a->in[i].ended && !a->in[i].source)
 			return false;
 	for (uint32_t i = 0; i < a->count; i++)
 		a->in[i].waiting = false;

@@ -28,6 +28,7 @@ struct fl_align_input {
 	bool aligned; /* counts for the minimum, unless idle */
 	bool ended;
 	bool waiting; /* has delivered the barrier in hand */
+	bool source;  /* reads a file by itself: has no barriers, never waits */
 };
 
 struct fl_align {
@@ -38,6 +39,8 @@ struct fl_align {
 	bool barrier_open; /* an alignment is going on */
 	struct fl_barrier barrier;
 	uint64_t barrier_done; /* the highest id that was completed or abandoned */
+	bool at_least_once;    /* nobody waits: what comes behind a barrier may be taken before
+	                          the snapshot, and comes again after a restore */
 };
 
 void fl_align_init(struct fl_align *a, uint32_t count);
@@ -64,7 +67,7 @@ bool fl_align_barrier_complete(struct fl_align *a, struct fl_barrier *ret);
 static inline bool
 fl_align_waits(const struct fl_align *a, uint32_t i)
 {
-	return a->in[i].waiting;
+	return a->in[i].waiting && !a->at_least_once;
 }
 
 bool fl_align_all_ended(const struct fl_align *a);

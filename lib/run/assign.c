@@ -183,3 +183,37 @@ fl_assigner_assign(struct fl_assigner *a, struct fl_batch *b, struct fl_badrows 
 		a->wm_ms = last;
 	return 0;
 }
+
+struct saved {
+	int64_t wm_ms;
+	int32_t time_kind, wm_kind; /* enum fl_time_kind */
+};
+
+void
+fl_assigner_save(const struct fl_assigner *a, struct fl_buf *out)
+{
+	struct saved s = { .wm_ms = a->wm_ms };
+
+	if (a->time)
+		s.time_kind = (int32_t)fl_timefmt_kind(&a->time_fmt);
+	if (a->wm_at)
+		s.wm_kind = (int32_t)fl_timefmt_kind(&a->wm_fmt);
+	fl_buf_put(out, &s, sizeof s);
+}
+
+int
+fl_assigner_restore(struct fl_assigner *a, const char *p, size_t n, struct fl_err *err)
+{
+	struct saved s;
+
+	if (n != sizeof s)
+		return fl_fail(err, FL_EDATA, "the state of the event time is damaged");
+	memcpy(&s, p, sizeof s);
+	a->wm_ms = s.wm_ms;
+	if (a->time && s.time_kind &&
+	    fl_timefmt_set_kind(&a->time_fmt, s.time_kind, err) < 0)
+		return fl_wrap(err, "--time");
+	if (a->wm_at && s.wm_kind && fl_timefmt_set_kind(&a->wm_fmt, s.wm_kind, err) < 0)
+		return fl_wrap(err, "--watermark-at");
+	return 0;
+}

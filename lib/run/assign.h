@@ -40,4 +40,8 @@ int fl_assigner_bind(struct fl_assigner *a, const struct fl_header *h, struct fl
 int fl_assigner_assign(struct fl_assigner *a, struct fl_batch *b, struct fl_badrows *bad,
 		       struct fl_err *err);
 
+/* The watermark and the kinds of time that were found, for a snapshot, and back. */
+void fl_assigner_save(const struct fl_assigner *a, struct fl_buf *out);
+int fl_assigner_restore(struct fl_assigner *a, const char *p, size_t n, struct fl_err *err);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a file's name says about its format. Private to lib/run. */
+/* What a file's name says about its format. */
 #ifndef FL_RUN_FORMAT_H
 #define FL_RUN_FORMAT_H
 

@@ -11,6 +11,7 @@
 
 #include "base/io.h"
 #include "run/format.h"
+#include "run/rawin.h"
 #include "run/run.h"
 
 #define PIECE FL_KIB(256) /* text decoded at once: fits the second-level cache */
@@ -36,19 +37,34 @@ fl_input_init(struct fl_input *in, struct fl_run *run, const struct fl_options *
 	};
 	fl_header_init(&in->header);
 	fl_queue_init(&in->queue);
+	fl_replay_init(&in->replay);
+}
+
+/* The frames of in, as they come, are another input's from here on; in begins anew. */
+void
+fl_input_take(struct fl_input *wire, struct fl_input *in)
+{
+	*wire = *in;
+	fl_input_init(in, wire->run, wire->opt, wire->env, wire->files, wire->file_count);
+	fl_header_copy(&in->header, &wire->header);
+	in->header.raw = false;
 }
 
 void
 fl_input_release(struct fl_input *in)
 {
+	if (in->raw)
+		in->fd = -1; /* it is the stream's */
 	if (in->fd > STDIN_FILENO)
 		(void)close(in->fd);
+	fl_rawin_free(in->raw);
 	fl_gunzip_free(in->gunzip);
 	fl_buf_release(&in->packed);
 	free(in->buf);
 	fl_header_release(&in->header);
 	fl_buf_release(&in->cols);
 	fl_queue_release(&in->queue);
+	fl_replay_release(&in->replay);
 	fl_reader_free(in->reader);
 	fl_assigner_release(&in->assign);
 	fl_badrows_release(&in->bad);
@@ -59,6 +75,8 @@ fl_input_release(struct fl_input *in)
 int
 fl_input_fd(const struct fl_input *in)
 {
+	if (in->raw && !in->ended)
+		return fl_input_fd(in->raw->wire);
 	return in->ended || in->eof || in->drained ? -1 : in->fd;
 }
 
@@ -72,6 +90,7 @@ open_next(struct fl_input *in, struct fl_err *err)
 
 	in->file_next++;
 	in->eof = in->gzip = in->file_started = false;
+	in->taken = 0;
 	if (strcmp(path, "-") == 0) {
 		in->fd = STDIN_FILENO;
 		in->name = "standard input";
@@ -166,18 +185,20 @@ fill(struct fl_input *in, size_t n, bool *ret_none, struct fl_err *err)
 	int64_t got;
 
 	*ret_none = false;
-	if (in->packed_done == in->packed.len && !fl_gunzip_pending(in->gunzip) &&
+	if (!in->raw && in->packed_done == in->packed.len && !fl_gunzip_pending(in->gunzip) &&
 	    !bytes_ready(in)) {
 		*ret_none = true;
 		return 0;
 	}
 	make_room(in, n);
-	got = in->gzip ? read_unpacked(in, in->buf + in->len, n, err)
+	got = in->raw  ? fl_rawin_read(in->raw, in->buf + in->len, n, ret_none, err)
+	      : in->gzip ? read_unpacked(in, in->buf + in->len, n, err)
 		       : read_some(in, in->buf + in->len, n, err);
 	if (got < 0)
 		return (int)got;
-	in->eof = got == 0;
+	in->eof = got == 0 && !*ret_none;
 	in->len += (size_t)got;
+	in->taken += (uint64_t)got;
 	return 0;
 }
 
@@ -187,6 +208,8 @@ fl_input_read_ahead(struct fl_input *in, struct fl_err *err)
 	char chunk[FL_KIB(64)];
 	int64_t got;
 
+	if (in->raw)
+		return fl_input_read_ahead(in->raw->wire, err);
 	if (in->regular)
 		return 0; /* a file does not mind standing still */
 	while (!in->drained && !in->eof && fl_io_readable(in->fd)) {
@@ -230,6 +253,7 @@ start_text(struct fl_input *in, const char *format, struct fl_err *err)
 	in->reader = fl_reader_new(in->format, &ro, err);
 	if (!in->reader)
 		return err->code;
+	free(in->header.format);
 	in->header.format = fl_xstrdup(format);
 	in->last_record_ms = fl_clock_ms();
 	return fl_assigner_init(&in->assign, opt, in->env, in->format->time_column,
@@ -244,12 +268,6 @@ start_frames(struct fl_input *in, struct fl_err *err)
 	if (in->file_count > 1)
 		return fl_fail(err, FL_EUSAGE, "%s is a flue stream; it has to be the only FILE",
 			       in->name);
-	if (in->opt->time || in->opt->watermark || in->opt->watermark_at)
-		return fl_fail(
-			err, FL_EUSAGE,
-			"--time and --watermark are said to the tool that reads the text; %s is "
-			"already a flue stream",
-			in->name);
 	return 0;
 }
 
@@ -311,6 +329,7 @@ detect_gzip(struct fl_input *in)
 	in->packed_done = 0;
 	fl_buf_put(&in->packed, in->buf + in->start, in->len - in->start);
 	in->len = in->start;
+	in->taken = 0;
 	in->eof = false; /* of the unpacked bytes */
 	return 1;
 }
@@ -330,12 +349,13 @@ start_file(struct fl_input *in, bool *ret_none, struct fl_err *err)
 
 		have = in->len - in->start;
 
-		if (have >= 2 && !in->gzip && detect_gzip(in))
+		if (have >= 2 && !in->gzip && !in->raw && detect_gzip(in))
 			continue;
 		if (have >= FL_MAGIC_LEN || in->eof)
 			break;
 		/* a short first line of a live source must not wait for more */
-		if (have && memcmp(in->buf + in->start, FL_MAGIC, have) != 0 && have >= 2)
+		if (have && memcmp(in->buf + in->start, FL_MAGIC, have) != 0 &&
+		    have >= (in->raw ? 1 : 2))
 			break;
 		rc = fill(in, READ_SMALL, ret_none, err);
 		if (rc < 0 || *ret_none)
@@ -343,12 +363,12 @@ start_file(struct fl_input *in, bool *ret_none, struct fl_err *err)
 	}
 	in->file_started = true;
 	if (have >= FL_MAGIC_LEN && memcmp(in->buf + in->start, FL_MAGIC, FL_MAGIC_LEN) == 0) {
-		if (in->mode == FL_INPUT_TEXT)
+		if (in->mode == FL_INPUT_TEXT || in->raw)
 			return fl_fail(err, FL_EUSAGE,
 				       "%s is a flue stream; it has to be the only FILE", in->name);
 		return start_frames(in, err);
 	}
-	if (have && have < FL_MAGIC_LEN && memcmp(in->buf + in->start, FL_MAGIC, have) == 0)
+	if (have && have < FL_MAGIC_LEN && !in->raw && memcmp(in->buf + in->start, FL_MAGIC, have) == 0)
 		return upstream_died(in, err);
 	if (in->mode == FL_INPUT_TEXT) {
 		format = text_format(in, in->buf + in->start, in->len - in->start);
@@ -358,7 +378,7 @@ start_file(struct fl_input *in, bool *ret_none, struct fl_err *err)
 		fl_reader_file(in->reader);
 		return 0;
 	}
-	if (in->len == in->start && in->eof && !in->opt->in && !in->regular &&
+	if (in->len == in->start && in->eof && !in->opt->in && !in->regular && !in->raw &&
 	    !fl_format_by_name(in->name))
 		return upstream_died(in, err);
 	format = text_format(in, in->buf + in->start, in->len - in->start);
@@ -407,6 +427,8 @@ frame_event(struct fl_input *in, const struct fl_frame *f, struct fl_event *ev, 
 		return frame_header(in, f, err);
 	case FL_FRAME_BATCH:
 		ev->type = FL_EV_BATCH;
+		if (in->header.raw)
+			return 0;
 		if (fl_batch_decode(f, &in->cols, &ev->batch, err) < 0)
 			return err->code;
 		if (ev->batch.cols > in->header.column_count)
@@ -612,7 +634,7 @@ next_frame(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
 static int
 close_file(struct fl_input *in)
 {
-	if (in->fd > STDIN_FILENO)
+	if (in->fd > STDIN_FILENO && !in->raw)
 		(void)close(in->fd);
 	in->fd = -1;
 	in->start = in->len = 0;
@@ -847,10 +869,70 @@ next_text(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
 				if (text_header(in, &told, err) < 0)
 					return err->code;
 				ev->type = FL_EV_HEADER;
-			} else {
+			} else if (!in->raw || !fl_rawin_told(in->raw, ev)) {
 				(void)text_idle(in, ev);
 			}
 			return 0;
+		}
+	}
+}
+
+/* The header that was known at the snapshot. */
+static int
+tell_again(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
+{
+	ev->type = FL_EV_HEADER;
+	if (in->assign.time && !in->header.time)
+		in->header.time =
+			fl_xstrdup(in->opt->time ? in->opt->time : in->format->time_column);
+	in->header_known = in->header_told = true;
+	in->columns_told = in->header.column_count;
+	return fl_assigner_bind(&in->assign, &in->header, err);
+}
+
+/* What a source told between two files, or instead of the rest of one. */
+static int
+raw_between(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
+{
+	bool none;
+	int rc = fl_rawin_next_file(in->raw, &none, err);
+
+	if (rc > 0) {
+		in->fd = in->raw->wire->fd;
+		in->name = in->raw->name;
+		in->eof = in->file_started = false;
+	} else if (rc == 0 && fl_rawin_told(in->raw, ev)) {
+		in->ended = ev->type != FL_EV_BARRIER;
+	}
+	return rc;
+}
+
+/* The same as fl_input_next for text that comes in raw batches. */
+static int
+next_raw(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
+{
+	bool none = false;
+	int rc;
+
+	for (;;) {
+		if (in->fd < 0) {
+			rc = raw_between(in, ev, err);
+			if (rc <= 0)
+				return rc;
+		}
+		if (!in->file_started) {
+			rc = start_file(in, &none, err);
+			if (rc < 0)
+				return rc;
+			if (none && fl_rawin_told(in->raw, ev))
+				in->ended = ev->type != FL_EV_BARRIER;
+			if (none)
+				return 0;
+		}
+		rc = next_text(in, ev, err);
+		if (rc <= 0) {
+			in->ended = in->ended || ev->type == FL_EV_END || ev->type == FL_EV_FAILED;
+			return rc;
 		}
 	}
 }
@@ -866,6 +948,10 @@ fl_input_next(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
 	for (;;) {
 		if (in->ended)
 			return 0;
+		if (in->header_was_told && !in->header_told)
+			return tell_again(in, ev, err);
+		if (in->raw)
+			return next_raw(in, ev, err);
 		if (in->fd < 0 && in->mode != FL_INPUT_TEXT && open_next(in, err) < 0)
 			return err->code;
 		if (in->fd >= 0 && !in->file_started) {
@@ -888,4 +974,70 @@ fl_input_next(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
 		ev->end = (struct fl_end){ .status = FL_END_COMPLETE };
 		return 0;
 	}
+}
+
+void
+fl_input_decode(struct fl_input *in)
+{
+	in->raw = fl_rawin_new(in);
+}
+
+int
+fl_input_open(struct fl_input *in, struct fl_err *err)
+{
+	return open_next(in, err);
+}
+
+int
+fl_input_skip(struct fl_input *in, uint64_t n, struct fl_err *err)
+{
+	bool none = false;
+
+	while (in->taken < n && !in->eof && !none) {
+		uint64_t left = n - in->taken;
+
+		in->start = in->len = 0;
+		if (fill(in, left < READ_SMALL ? (size_t)left : READ_SMALL, &none, err) < 0)
+			return err->code;
+		if (!in->gzip && detect_gzip(in))
+			in->len = in->start;
+	}
+	in->start = in->len = 0;
+	if (in->taken == n)
+		return 0;
+	return fl_fail(err, FL_ECONFIG, "%s is shorter than it was at the checkpoint", in->name);
+}
+
+int
+fl_input_restore_text(struct fl_input *in, const char *format, const struct fl_header *columns,
+		      uint32_t told, const struct fl_buf *reader, const struct fl_buf *assigner,
+		      struct fl_err *err)
+{
+	if (start_text(in, format, err) < 0 ||
+	    fl_reader_restore(in->reader, columns, reader->data, reader->len, err) < 0 ||
+	    fl_assigner_restore(&in->assign, assigner->data, assigner->len, err) < 0)
+		return err->code;
+	for (uint32_t i = 0; i < columns->column_count && i < told; i++) {
+		const struct fl_column *c = &columns->columns[i];
+
+		(void)fl_header_add(&in->header, c->name, c->name_len, (enum fl_kind)c->kind);
+	}
+	return 0;
+}
+
+void
+fl_input_restore_rest(struct fl_input *in, bool within, const struct fl_buf *rest)
+{
+	if (in->raw) {
+		in->fd = within ? in->raw->wire->fd : -1;
+		in->name = within ? in->raw->name : in->name;
+	}
+	in->file_started = within;
+	in->eof = false;
+	in->start = in->len = 0;
+	make_room(in, rest->len);
+	if (rest->len)
+		memcpy(in->buf, rest->data, rest->len);
+	in->len = rest->len;
+	in->starved = true;
 }

@@ -13,7 +13,9 @@
 #include "format/reader.h"
 #include "run/assign.h"
 #include "run/options.h"
+#include "run/order.h"
 #include "run/queue.h"
+#include "run/replay.h"
 #include "stream/frame.h"
 
 enum fl_event_type {
@@ -38,6 +40,8 @@ struct fl_event {
 
 enum fl_input_mode { FL_INPUT_UNKNOWN = 0, FL_INPUT_FRAMES, FL_INPUT_TEXT };
 
+struct fl_rawin;
+
 struct fl_input {
 	const struct fl_options *opt;
 	struct fl_run *run; /* for fl_run_bad */
@@ -54,6 +58,7 @@ struct fl_input {
 	bool eof;         /* fd has no more */
 	bool drained;     /* read_ahead has seen its end */
 	bool gzip;
+	uint64_t taken; /* bytes of it that were read, unpacked */
 	struct fl_gunzip *gunzip;
 	struct fl_buf packed; /* compressed bytes not yet fed */
 	size_t packed_done;
@@ -67,14 +72,21 @@ struct fl_input {
 	struct fl_header header;
 	bool header_known;
 	bool header_told;
+	bool header_was_told; /* before the snapshot that was restored: tell it first */
+	bool header_counted;  /* by the runner */
 	uint32_t columns_told;
+	uint32_t columns_open; /* known when the operator was opened: see state.c */
 	bool ended;
+	struct fl_rawin *raw; /* the text comes from fcheckpoint begin; else NULL */
 
 	/* frames */
 	uint64_t seq;
 	struct fl_buf cols;
 	int64_t wm_seen;
 	struct fl_queue queue; /* read ahead while a barrier is awaited elsewhere */
+	bool shares;           /* an ancestor with another input: a tee */
+	struct fl_turn turn;   /* in time order: the batch in hand */
+	struct fl_replay replay; /* events set aside at a barrier: they come first */
 
 	/* text */
 	const struct fl_reader_type *format;
@@ -97,6 +109,10 @@ void fl_input_init(struct fl_input *in, struct fl_run *run, const struct fl_opti
 		   const struct fl_expr_env *env, char **files, int count);
 void fl_input_release(struct fl_input *in);
 
+/*
+ * What comes next. The first HEADER of a raw stream has no columns: after it the
+ * runner says fl_input_decode, and the HEADER of the decoded text comes.
+ */
 int fl_input_next(struct fl_input *in, struct fl_event *ev, struct fl_err *err);
 
 /*
@@ -105,6 +121,28 @@ int fl_input_next(struct fl_input *in, struct fl_event *ev, struct fl_err *err);
  */
 int fl_input_forward(struct fl_input *in, const struct fl_frame *f, int to, const char *to_name,
 		     struct fl_err *err);
+
+/* Decode what the raw stream whose header has come brings. */
+void fl_input_decode(struct fl_input *in);
+
+/* Open the next FILE; pass over n bytes of it. */
+int fl_input_open(struct fl_input *in, struct fl_err *err);
+int fl_input_skip(struct fl_input *in, uint64_t n, struct fl_err *err);
+
+/*
+ * Be a reader of text as at a snapshot: its format, columns, where it stood; then, the
+ * file being open if it was, the bytes that it had and did not use. The first told
+ * columns are told at first, as they were when the operator was opened: what came later
+ * has to come later again, or an operator that puts columns behind them would give
+ * them in another order.
+ */
+int fl_input_restore_text(struct fl_input *in, const char *format, const struct fl_header *columns,
+			  uint32_t told, const struct fl_buf *reader, const struct fl_buf *assigner,
+			  struct fl_err *err);
+void fl_input_restore_rest(struct fl_input *in, bool within, const struct fl_buf *rest);
+
+/* For fl_rawin_new: wire becomes the stream of frames that in has been. */
+void fl_input_take(struct fl_input *wire, struct fl_input *in);
 
 /* The descriptor to wait for, or -1. */
 int fl_input_fd(const struct fl_input *in);

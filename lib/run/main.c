@@ -111,10 +111,33 @@ open_inputs(struct fl_run *run, char **files, int file_count, struct fl_err *err
 	return 0;
 }
 
+/* Stopped with a savepoint: the exit status that begin says, without a message. */
+static int
+stopped(const struct fl_run *run, struct fl_err *err)
+{
+	if (run->end.status != FL_END_STOPPED || run->end.code == 0)
+		return 0;
+	(void)fl_fail(err, -run->end.code, "stopped with a savepoint");
+	err->quiet = true;
+	return err->code;
+}
+
+/* The tool is the end of the stream, and writes by itself. */
+static int
+finish_own(struct fl_run *run, struct fl_err *err)
+{
+	int rc = run->op->on_finish(run->self, run, &run->end, err);
+
+	if (rc == 0)
+		rc = fl_sides_end(run->sides, err);
+	fl__region_wait(run);
+	return rc < 0 ? rc : stopped(run, err);
+}
+
 static int
 run_stream(struct fl_run *run, char **files, int file_count, struct fl_err *err)
 {
-	struct fl_end end = { .status = FL_END_COMPLETE };
+	struct fl_end end;
 	int rc;
 
 	if (open_inputs(run, files, file_count, err) < 0)
@@ -122,12 +145,19 @@ run_stream(struct fl_run *run, char **files, int file_count, struct fl_err *err)
 	rc = fl_run_loop(run, err);
 	if (rc < 0)
 		return rc;
+	if (run->op->own_output)
+		return finish_own(run, err);
 	if (!run->opened) /* an empty input: there is nothing to write either */
 		rc = fl__run_open_output(run, err);
+	end = run->end;
 	end.records = run->out.records;
 	if (rc == 0)
 		rc = fl_output_end(&run->out, &run->out_header, &end, err);
-	return rc < 0 ? rc : fl_sides_end(run->sides, err);
+	run->end_sent = rc == 0;
+	if (rc == 0)
+		rc = fl_sides_end(run->sides, err);
+	fl__region_wait(run); /* commit waits for what it writes */
+	return rc < 0 ? rc : stopped(run, err);
 }
 
 /* Counts at exit: nothing is skipped or dropped silently. */
@@ -155,6 +185,7 @@ run_release(struct fl_run *run)
 {
 	if (run->op->close)
 		run->op->close(run->self);
+	fl__order_release(run);
 	for (uint32_t i = 0; i < run->input_count; i++)
 		fl_input_release(&run->in[i]);
 	free(run->in);
@@ -165,6 +196,10 @@ run_release(struct fl_run *run)
 	fl_sides_free(run->sides);
 	fl_zone_free(run->zone);
 	fl_buf_release(&run->notes);
+	for (size_t i = 0; i < run->kept_sides.len / sizeof(struct fl_kept_side); i++)
+		free(((struct fl_kept_side *)(void *)run->kept_sides.data)[i].path);
+	fl_buf_release(&run->kept_sides);
+	fl__region_release(run);
 	free(run->self);
 }
 
@@ -215,7 +250,8 @@ fl_main(const struct fl_op *op, int argc, char **argv)
 		struct fl_err ignored; /* one message is enough */
 
 		/* what is finished leaves before the message that says why there is no more */
-		fl_output_fail(&run.out, wants_frames(argc, argv), status);
+		if (!run.end_sent && !op->own_output)
+			fl_output_fail(&run.out, wants_frames(argc, argv), status);
 		(void)fl_sides_flush(run.sides, &ignored);
 		if (!err.quiet)
 			(void)fprintf(stderr, "%s: %s\n", op->name, err.msg);

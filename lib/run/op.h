@@ -34,6 +34,16 @@
  *	in on_watermark. What it emits carries the watermark that was in force when
  *	it was due (fl_build_row's wm), so the next tool sees the same.
  *
+ * Several inputs
+ *	By default they are taken as they come. After fl_run_in_time_order (said in
+ *	open) the runner gives records in the order of time: always those of the input
+ *	whose watermark, as in force before its next record, is lowest (the first on a
+ *	tie), a batch cut into parts where the turn changes. So the watermark in force
+ *	before a record is that of all inputs together, fl_batch_wm of the part says
+ *	it, and bounded inputs give the same bytes each time. Where an input that was
+ *	idle comes back behind the others, its records may say an older watermark than
+ *	the operator has seen: the greater holds.
+ *
  * Adding a tool: tools/NAME.c, its line in tools/local.mk, man/NAME.1, its line
  * in man/local.mk, examples in the man page; tests/help-man.bats fails for each
  * that is forgotten.
@@ -49,9 +59,15 @@
 #include "stream/header.h"
 
 struct fl_run;
+struct fl_save;
+struct fl_load;
+struct fl_ck_op;
+struct fl_ckdir;
+struct fl_options;
 
 struct fl_op {
 	const char *name;          /* "fwindow" */
+	const char *uid_name;      /* what its uids begin with; NULL: name */
 	const char *summary;       /* one line, as in man's NAME */
 	const char *usage;         /* what stands behind the name: "KEY[,KEY...] [FILE...]" */
 	const char *notes;         /* --help: lines on the words, then two examples */
@@ -93,6 +109,45 @@ struct fl_op {
 	int (*on_end)(void *self, struct fl_run *run, struct fl_err *err);
 	void (*close)(void *self);
 
+	/*
+	 * A barrier has come on all inputs: write all state into sections of s
+	 * (checkpoint/snapshot.h). It reads only: where the state is large it runs in
+	 * a forked child, while the stream goes on. It must not emit. NULL: stateless.
+	 */
+	void (*snapshot)(void *self, struct fl_run *run, struct fl_save *s);
+
+	/*
+	 * After open: be as at the snapshot. Called once, with the sections that
+	 * snapshot wrote, perhaps by an older version or with other arguments; what
+	 * does not fit is FL_ECONFIG with both sides named.
+	 */
+	int (*restore)(void *self, struct fl_run *run, struct fl_load *l, struct fl_err *err);
+
+	/* About how many bytes snapshot will write; NULL: few. */
+	size_t (*state_bytes)(const void *self);
+
+	/*
+	 * Before snapshot, never in a child: bring a state backend on disk up to the
+	 * barrier (write its cache back). NULL: nothing to do.
+	 */
+	int (*before_snapshot)(void *self, struct fl_run *run, struct fl_err *err);
+
+	/*
+	 * own_output: the operator is the end of the stream and writes by itself
+	 * (fcheckpoint commit); the runner opens no output and forwards nothing.
+	 *   on_barrier  after the snapshot of the barrier has become durable; share is
+	 *               what .done has to say of it (checkpoint/manifest.h), to be copied.
+	 *               The operator writes its .done itself. At the end of the data it is
+	 *               called for the final checkpoint too.
+	 *   on_finish   END has come and everything is given; end says which END it was.
+	 *               May block. Its return is the tool's.
+	 */
+	bool own_output;
+	int (*on_barrier)(void *self, struct fl_run *run, const struct fl_barrier *b,
+			  const struct fl_ck_op *share, struct fl_err *err);
+	int (*on_finish)(void *self, struct fl_run *run, const struct fl_end *end,
+			 struct fl_err *err);
+
 	/* fcat --frames: sees each frame of a stream before it is acted upon. */
 	int (*on_frame)(void *self, struct fl_run *run, const struct fl_frame *f,
 			struct fl_err *err);
@@ -123,6 +178,9 @@ bool fl_run_writes_text(const struct fl_run *run);
 /* In open: batches and watermarks pass as they are, on_batch and on_watermark are
  * not called. From frames to frames their bytes are not even looked at. */
 void fl_run_pass(struct fl_run *run);
+
+/* In open: records of several inputs in the order of time, see above. */
+void fl_run_in_time_order(struct fl_run *run);
 
 /* In words: text (CSV) into a pipe, too, if no format is asked for. */
 void fl_run_prefer_text(struct fl_run *run);
@@ -159,6 +217,19 @@ void fl_run_timer(struct fl_run *run, int64_t at_ms);
 
 /* --max-memory in bytes, or SIZE_MAX. */
 size_t fl_run_memory_max(const struct fl_run *run);
+
+/*
+ * The checkpoint directory of the region that the tool is in, joined, from open on;
+ * NULL outside of one. And the operator's uid in it.
+ */
+struct fl_ckdir *fl_run_checkpoints(const struct fl_run *run);
+const char *fl_run_uid(const struct fl_run *run);
+
+/* In before_snapshot and snapshot: of which checkpoint. */
+uint64_t fl_run_checkpoint_id(const struct fl_run *run);
+
+/* The options that every tool takes, for one with own_output (run/options.h). */
+const struct fl_options *fl_run_options(const struct fl_run *run);
 
 /*
  * A side file (--late, --else): CSV, TSV or JSONL by its name, rows of header h.

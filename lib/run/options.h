@@ -5,6 +5,8 @@
 
 #include "run/op.h"
 
+enum fl_state_backend { FL_STATE_MEMORY = 0, FL_STATE_ROCKSDB };
+
 struct fl_options {
 	/* input */
 	const char *in; /* format, or NULL: by name or content */
@@ -33,7 +35,8 @@ struct fl_options {
 	int on_error; /* 0 fail, 1 skip */
 	const char *reject;
 	const char *uid;
-	int backend;
+	int backend;         /* enum fl_state_backend */
+	int64_t ttl_ms;      /* of state; 0: for ever */
 	uint64_t memory_max; /* 0: no limit */
 	uint64_t record_max;
 	int color; /* 0 auto, 1 always, 2 never */

@@ -31,6 +31,12 @@ fl_queue_empty(const struct fl_queue *q)
 	return q->mem_done == q->mem.len && q->file_done == q->file_len;
 }
 
+static inline uint64_t
+fl_queue_bytes(const struct fl_queue *q)
+{
+	return q->mem.len - q->mem_done + (uint64_t)(q->file_len - q->file_done);
+}
+
 /* Append; FL_ECREATE or FL_EIO where the spill file fails. */
 int fl_queue_push(struct fl_queue *q, const void *p, size_t n, struct fl_err *err);
 

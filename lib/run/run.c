@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/io.h"
+#include "run/state.h"
 #include "time/timestamp.h"
 
 /* ---- what operators may ask --------------------------------------------------- */
@@ -97,6 +99,36 @@ fl_run_pass(struct fl_run *run)
 }
 
 void
+fl_run_in_time_order(struct fl_run *run)
+{
+	run->in_order = run->input_count > 1;
+}
+
+struct fl_ckdir *
+fl_run_checkpoints(const struct fl_run *run)
+{
+	return run->region.joined ? (struct fl_ckdir *)&run->region.dir : NULL;
+}
+
+const char *
+fl_run_uid(const struct fl_run *run)
+{
+	return run->region.uid;
+}
+
+uint64_t
+fl_run_checkpoint_id(const struct fl_run *run)
+{
+	return run->region.job.done.id;
+}
+
+const struct fl_options *
+fl_run_options(const struct fl_run *run)
+{
+	return &run->opt;
+}
+
+void
 fl_run_prefer_text(struct fl_run *run)
 {
 	run->prefer_text = true;
@@ -105,7 +137,7 @@ fl_run_prefer_text(struct fl_run *run)
 struct fl_side *
 fl_run_side(struct fl_run *run, const char *path, const struct fl_header *h, struct fl_err *err)
 {
-	return fl_side_open(&run->sides, path, h, run->zone, err);
+	return fl_side_open(&run->sides, path, h, run->zone, fl__side_kept(run, path), err);
 }
 
 /* ---- bad records ----------------------------------------------------------------- */
@@ -234,30 +266,41 @@ fl_run_bad(struct fl_run *run, const struct fl_batch *b, const struct fl_badrows
 
 /* ---- headers ------------------------------------------------------------------------ */
 
-/* How many operators of this tool are on the path already, for the uid. */
+/* The operators behind a further input, except those that the path has already (a tee). */
 static uint32_t
-count_tool(const struct fl_header *h, const char *tool)
+merge_lineage(struct fl_header *h, const struct fl_header *from)
 {
-	uint32_t n = 0;
+	uint32_t *place = fl_xcalloc(from->lineage_count + 1, sizeof *place), last;
 
-	for (uint32_t i = 0; i < h->lineage_count; i++)
-		n += strcmp(h->lineage[i].tool, tool) == 0;
-	return n;
+	for (uint32_t i = 0; i < from->lineage_count; i++) {
+		const struct fl_lineage *l = &from->lineage[i];
+		uint32_t k = 0;
+
+		while (k < h->lineage_count && strcmp(h->lineage[k].instance, l->instance) != 0)
+			k++;
+		place[i] = k;
+		if (k < h->lineage_count)
+			continue;
+		h->lineage = fl_xreallocarray(h->lineage, k + 1, sizeof *h->lineage);
+		fl_lineage_copy(&h->lineage[k], l);
+		for (uint32_t j = 0; j < l->input_count; j++)
+			h->lineage[k].inputs[j] = place[l->inputs[j]];
+		h->lineage_count++;
+	}
+	last = from->lineage_count ? place[from->lineage_count - 1] : FL_NO_COLUMN;
+	free(place);
+	return last;
 }
 
 static void
 add_lineage(struct fl_run *run)
 {
 	struct fl_header *h = &run->out_header;
-	uint32_t n = h->lineage_count;
 	struct fl_lineage l = { .tool = fl_xstrdup(run->op->name) };
 	struct fl_buf uid = { 0 };
 	uint64_t random;
 
-	if (run->opt.uid)
-		fl_buf_puts(&uid, run->opt.uid);
-	else
-		fl_buf_printf(&uid, "%s-%u", run->op->name, count_tool(h, run->op->name) + 1);
+	fl__run_uid(run, &run->in[0].header, &uid);
 	l.uid = fl_xstrndup(uid.data, uid.len);
 	fl_buf_release(&uid);
 	l.args = fl_xcalloc((size_t)run->argc, sizeof *l.args);
@@ -265,13 +308,19 @@ add_lineage(struct fl_run *run)
 		l.args[l.arg_count++] = fl_xstrdup(run->argv[i]);
 	fl_random(&random, sizeof random);
 	(void)snprintf(l.instance, sizeof l.instance, "%016llx", (unsigned long long)random);
-	if (n) {
-		l.inputs = fl_xcalloc(1, sizeof *l.inputs);
-		l.inputs[l.input_count++] = n - 1;
+	if (run->region.joined)
+		memcpy(l.instance, run->region.instance, sizeof l.instance);
+	l.inputs = fl_xcalloc(run->input_count, sizeof *l.inputs);
+	if (h->lineage_count)
+		l.inputs[l.input_count++] = h->lineage_count - 1;
+	for (uint32_t i = 1; i < run->input_count; i++) {
+		uint32_t at = merge_lineage(h, &run->in[i].header);
+
+		if (at != FL_NO_COLUMN)
+			l.inputs[l.input_count++] = at;
 	}
-	h->lineage = fl_xreallocarray(h->lineage, n + 1, sizeof *h->lineage);
-	h->lineage[n] = l;
-	h->lineage_count = n + 1;
+	h->lineage = fl_xreallocarray(h->lineage, h->lineage_count + 1, sizeof *h->lineage);
+	h->lineage[h->lineage_count++] = l;
 }
 
 /* Whether the output is a file that is read: it must not be emptied before that, nor grow. */
@@ -304,20 +353,99 @@ fl__run_open_output(struct fl_run *run, struct fl_err *err)
 			      replaces_input(run), run->zone, err);
 }
 
+/* In a region text goes out at its end only, where fcheckpoint commit holds it back. */
+static int
+check_region(struct fl_run *run, struct fl_err *err)
+{
+	if (!run->region.joined) {
+		if (!run->op->own_output)
+			return 0;
+		return fl_fail(err, FL_EUSAGE,
+			       "nothing to commit: the stream does not begin with fcheckpoint begin");
+	}
+	if (!run->op->own_output && fl_run_writes_text(run) && !run->prefer_text)
+		return fl_fail(err, FL_EUSAGE,
+			       "the region that fcheckpoint begin opened ends here, without fcheckpoint "
+			       "commit: its output would not be exactly once; say | fcheckpoint commit");
+	for (uint32_t i = 0; i < run->input_count; i++) {
+		const struct fl_input *in = &run->in[i];
+
+		if (in->header.checkpoint_dir)
+			continue;
+		if (in->mode != FL_INPUT_TEXT || !(in->regular || in->file_count))
+			return fl_fail(err, FL_EUSAGE,
+				       "%s does not begin with fcheckpoint begin, but another input does: "
+				       "begin it with fcheckpoint begin -d %s --name NAME",
+				       in->name, run->region.dir.path);
+		run->align.in[i].source = true;
+	}
+	run->align.at_least_once = run->region.attempt.at_least_once;
+	return 0;
+}
+
+/* The further inputs' part of what must agree: where they come from. */
+static void
+merge_region(struct fl_run *run)
+{
+	struct fl_header *h = &run->out_header;
+
+	for (uint32_t i = 1; i < run->input_count && !h->checkpoint_dir; i++) {
+		const struct fl_header *in = &run->in[i].header;
+
+		if (!in->checkpoint_dir)
+			continue;
+		h->checkpoint_dir = fl_xstrdup(in->checkpoint_dir);
+		h->attempt = in->attempt;
+		h->restore_id = in->restore_id;
+	}
+}
+
+/* Options for text make no sense where all records have been decoded. */
+static int
+check_decoded(const struct fl_run *run, struct fl_err *err)
+{
+	const struct fl_options *o = &run->opt;
+
+	if (!o->time && !o->watermark && !o->watermark_at)
+		return 0;
+	for (uint32_t i = 0; i < run->input_count; i++)
+		if (run->in[i].mode != FL_INPUT_FRAMES)
+			return 0;
+	return fl_fail(err, FL_EUSAGE,
+		       "--time and --watermark are said to the tool that reads the text; %s is "
+		       "already a flue stream",
+		       run->in[0].name);
+}
+
 static int
 open_operator(struct fl_run *run, struct fl_err *err)
 {
-	int rc;
+	int rc = check_decoded(run, err);
 
-	fl_header_copy(&run->out_header, &run->in[0].header);
-	add_lineage(run);
-	rc = run->op->open ? run->op->open(run->self, run, err) : 0;
+	if (rc == 0)
+		rc = check_region(run, err);
+
 	if (rc < 0)
 		return rc;
-	rc = fl__run_open_output(run, err);
+	fl_header_copy(&run->out_header, &run->in[0].header);
+	add_lineage(run);
+	merge_region(run);
+	rc = run->op->open ? run->op->open(run->self, run, err) : 0;
+	if (rc == 0)
+		rc = fl__region_restore(run, err);
 	if (rc < 0)
 		return rc;
 	run->opened = true;
+	for (uint32_t i = 0; i < run->input_count; i++)
+		run->in[i].columns_open = run->in[i].header.column_count;
+	fl__order_open(run);
+	if (run->op->own_output)
+		return 0;
+	rc = fl__run_open_output(run, err);
+	if (rc < 0) {
+		run->opened = false;
+		return rc;
+	}
 	run->pass = run->pass || !run->op->on_batch;
 	run->forward = run->input_count == 1 && run->pass && run->out.frames &&
 		       run->in[0].mode == FL_INPUT_FRAMES;
@@ -325,81 +453,176 @@ open_operator(struct fl_run *run, struct fl_err *err)
 	return fl_output_header(&run->out, &run->out_header, err);
 }
 
+/* All headers have come, so the region is known; what is still text can be decoded. */
+static int
+enter(struct fl_run *run, struct fl_err *err)
+{
+	run->entered = true;
+	for (uint32_t i = 0; i < run->input_count; i++)
+		if (run->in[i].header.raw)
+			fl_input_decode(&run->in[i]);
+	for (uint32_t i = 0; i < run->input_count; i++)
+		if (fl__region_enter(run, i, &run->in[i].header, err) < 0)
+			return err->code;
+	return 0;
+}
+
+bool
+fl__run_may_read(const struct fl_run *run, uint32_t i)
+{
+	const struct fl_input *in = &run->in[i];
+
+	return run->entered ? run->opened || !in->raw || !in->header_told : !in->header_counted;
+}
+
+/* The first header of an input: when all are there, and none has still to be decoded. */
+static int
+first_header(struct fl_run *run, uint32_t i, struct fl_err *err)
+{
+	run->headers += !run->in[i].header_counted;
+	run->in[i].header_counted = true;
+	if (run->headers < run->input_count)
+		return 0;
+	if (!run->entered && enter(run, err) < 0)
+		return err->code;
+	for (uint32_t k = 0; k < run->input_count; k++)
+		if (run->in[k].raw && !run->in[k].header_told && !run->in[k].ended)
+			return 0;
+	return open_operator(run, err);
+}
+
 static int
 on_header(struct fl_run *run, uint32_t i, struct fl_err *err)
 {
 	int rc = 0;
 
-	if (!run->opened) {
-		run->headers++;
-		return run->headers < run->input_count ? 0 : open_operator(run, err);
-	}
+	if (!run->opened)
+		return first_header(run, i, err);
+	if (run->region.finished)
+		return 0;
 	if (run->op->columns)
 		rc = run->op->columns(run->self, run, err);
 	else
 		fl_header_append(&run->out_header, &run->in[i].header,
 				 run->out_header.column_count);
-	return rc < 0 ? rc : fl_output_header(&run->out, &run->out_header, err);
+	if (rc < 0 || run->op->own_output)
+		return rc;
+	return fl_output_header(&run->out, &run->out_header, err);
 }
 
 /* ---- events ----------------------------------------------------------------------------- */
 
-static int
-on_watermark(struct fl_run *run, const struct fl_watermark *wm, struct fl_err *err)
+int
+fl__run_watermark(struct fl_run *run, const struct fl_watermark *wm, struct fl_err *err)
 {
 	struct fl_watermark out = *wm;
 	int rc = 0;
 
-	if (run->op->on_watermark && !run->pass && wm->ms > run->wm_ms) {
+	if (run->op->on_watermark && !run->pass && !run->region.finished && wm->ms > run->wm_ms) {
 		rc = run->op->on_watermark(run->self, run, wm->ms, &out.ms, err);
 		fl_assert(rc < 0 || out.ms <= wm->ms);
 	}
 	run->wm_ms = wm->ms > run->wm_ms ? wm->ms : run->wm_ms;
-	if (rc < 0)
+	if (rc < 0 || run->op->own_output)
 		return rc;
 	if (out.ms < run->out.wm.ms)
 		out.ms = run->out.wm.ms;
 	return fl_output_watermark(&run->out, &out, err);
 }
 
+/* A barrier has come on all inputs. */
 static int
 on_barrier(struct fl_run *run, const struct fl_barrier *b, struct fl_err *err)
 {
+	struct fl_err ignored;
+
+	if (run->region.joined && !run->opened) {
+		/* nothing behind can take part before it has a header */
+		(void)fl_ck_abandon(&run->region.dir, b->id, "no record has come yet", &ignored);
+		return 0;
+	}
+	if (run->in_order && fl__order_set_aside(run, err) < 0)
+		return err->code;
+	if (run->region.joined && fl__region_snapshot(run, b, false, err) < 0)
+		return err->code;
+	if (run->op->own_output)
+		return 0;
+	FL_FAULT("barrier.forward");
 	return fl_output_barrier(&run->out, b, err);
+}
+
+int
+fl__run_delivered(struct fl_run *run, uint32_t i, const struct fl_barrier *b, struct fl_err *err)
+{
+	struct fl_barrier all;
+
+	if (run->region.joined && b->attempt != run->region.attempt.number)
+		return fl_fail(err, FL_ETEMP,
+			       "a barrier of attempt %llu came to attempt %llu: what is left of an "
+			       "earlier run is still there; end it and run the line again",
+			       (unsigned long long)b->attempt,
+			       (unsigned long long)run->region.attempt.number);
+	if (!run->region.first_barrier_us)
+		run->region.first_barrier_us = fl_clock_us();
+	return fl_align_barrier(&run->align, i, b, &all) ? on_barrier(run, &all, err) : 0;
+}
+
+/* The end on all inputs: what is due at the end, and the last snapshot. */
+static int
+end_all(struct fl_run *run, struct fl_err *err)
+{
+	struct fl_barrier last = { .id = run->end.checkpoint,
+				   .attempt = run->region.attempt.number };
+	bool complete = run->end.status == FL_END_COMPLETE;
+	int rc = 0;
+
+	run->ended = true;
+	if (complete && run->opened && run->op->on_end && !run->region.finished)
+		rc = run->op->on_end(run->self, run, err);
+	if (rc == 0 && complete && run->region.joined && run->end.checkpoint &&
+	    !run->region.finished)
+		rc = fl__region_snapshot(run, &last, true, err);
+	/* durable before END goes on: whoever is killed here is missed at once, by the
+	 * end of file, and not after commit has waited for it in vain */
+	fl__region_wait(run);
+	FL_FAULT("end.forward");
+	return rc;
 }
 
 static int
 on_end(struct fl_run *run, uint32_t i, const struct fl_event *ev, struct fl_err *err)
 {
+	bool stopped = ev->end.status == FL_END_STOPPED;
 	struct fl_watermark wm;
 	struct fl_barrier barrier;
 	int rc = 0;
 
-	if (ev->end.status == FL_END_STOPPED)
-		return fl_fail(err, FL_ETEMP, "the stream was stopped with a savepoint");
-	if (!run->opened && run->in[i].header_known && run->headers == run->input_count)
-		return fl_fail(err, FL_EBUG, "the end came before the operator was opened");
-	if (fl_align_end(&run->align, i, &wm) && run->opened)
-		rc = on_watermark(run, &wm, err);
-	if (rc == 0 && fl_align_barrier_complete(&run->align, &barrier))
-		rc = on_barrier(run, &barrier, err);
-	if (rc < 0 || !fl_align_all_ended(&run->align))
-		return rc;
-	if (run->opened && run->op->on_end)
-		rc = run->op->on_end(run->self, run, err);
+	if (stopped || run->end.status == FL_END_COMPLETE)
+		run->end.code = ev->end.code;
+	run->end.status = stopped ? FL_END_STOPPED : run->end.status;
+	if (ev->end.checkpoint > run->end.checkpoint)
+		run->end.checkpoint = ev->end.checkpoint;
 	if (run->forward)
 		run->out.records = ev->end.records;
-	run->ended = true;
-	return rc;
+	if (!run->opened && !run->in[i].header_counted && run->input_count > 1)
+		rc = first_header(run, i, err); /* an empty input has no columns */
+	if (rc == 0 && fl_align_end(&run->align, i, &wm) && run->opened &&
+	    run->end.status == FL_END_COMPLETE)
+		rc = fl__run_watermark(run, &wm, err);
+	if (rc == 0 && fl_align_barrier_complete(&run->align, &barrier))
+		rc = on_barrier(run, &barrier, err);
+	return rc < 0 || !fl_align_all_ended(&run->align) ? rc : end_all(run, err);
 }
 
-static int
-on_batch(struct fl_run *run, uint32_t i, const struct fl_batch *b, struct fl_err *err)
+int
+fl__run_batch(struct fl_run *run, uint32_t i, const struct fl_batch *b, struct fl_err *err)
 {
 	struct fl_err ignored;
 	struct fl_batch good = *b;
 	int rc;
 
+	if (run->pass)
+		return fl_emit(run, b, err);
 	run->good_rows = 0;
 	rc = run->op->on_batch(run->self, run, i, b, err);
 	if (rc == 0 || run->good_rows == 0)
@@ -409,11 +632,23 @@ on_batch(struct fl_run *run, uint32_t i, const struct fl_batch *b, struct fl_err
 	return rc;
 }
 
-static int
-on_event(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err)
+int
+fl__run_event(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err)
+{
+	struct fl_input *in = &run->in[i];
+	int rc;
+
+	run->current = i;
+	rc = run->opened && !fl_replay_empty(&in->replay) ? fl_replay_pop(&in->replay, ev, err)
+							  : fl_input_next(in, ev, err);
+	run->now_ms = rc == 0 && ev->type != FL_EV_NONE ? fl_clock_ms() : run->now_ms;
+	return rc;
+}
+
+int
+fl__run_handle(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err)
 {
 	struct fl_watermark wm;
-	struct fl_barrier barrier;
 
 	run->current = i;
 	if (run->op->on_frame && ev->frame.payload &&
@@ -425,19 +660,14 @@ on_event(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err
 	case FL_EV_HEADER:
 		return on_header(run, i, err);
 	case FL_EV_BATCH:
-		if (!run->pass)
-			return on_batch(run, i, &ev->batch, err);
-		if (!run->forward)
-			return fl_emit(run, &ev->batch, err);
-		return fl_output_forward(&run->out, &run->in[i], &ev->frame, err);
+		return run->forward ? fl_output_forward(&run->out, &run->in[i], &ev->frame, err)
+				    : fl__run_batch(run, i, &ev->batch, err);
 	case FL_EV_WATERMARK:
 		return fl_align_watermark(&run->align, i, &ev->wm, &wm)
-			       ? on_watermark(run, &wm, err)
+			       ? fl__run_watermark(run, &wm, err)
 			       : 0;
 	case FL_EV_BARRIER:
-		return fl_align_barrier(&run->align, i, &ev->barrier, &barrier)
-			       ? on_barrier(run, &barrier, err)
-			       : 0;
+		return fl__run_delivered(run, i, &ev->barrier, err);
 	case FL_EV_END:
 		return on_end(run, i, ev, err);
 	case FL_EV_FAILED:
@@ -489,20 +719,30 @@ wait_timeout(struct fl_run *run)
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
+/* How long an input may be awaited before the others are read ahead of their turn. */
+#define PATIENCE_MS 100
+
 /* Wait for input, the reader's going away, or a timer. */
 static int
 wait_for_input(struct fl_run *run, struct fl_err *err)
 {
 	struct pollfd *p = run->poll;
+	int timeout = wait_timeout(run), rc = flush_all(run, err);
 	nfds_t n = 0;
-	int rc = flush_all(run, err);
 
 	if (rc < 0)
 		return rc;
-	p[n++] = (struct pollfd){ .fd = run->out.fd, .events = 0 };
-	for (uint32_t i = 0; i < run->input_count; i++)
-		p[n++] = (struct pollfd){ .fd = fl_input_fd(&run->in[i]), .events = POLLIN };
-	(void)poll(p, n, wait_timeout(run));
+	p[n++] = (struct pollfd){ .fd = run->op->own_output ? -1 : run->out.fd, .events = 0 };
+	for (uint32_t i = 0; i < run->input_count; i++) {
+		bool wanted = fl__run_may_read(run, i) &&
+			      (!run->in_order || fl__order_wants(run, i) || fl__order_ahead(run, i));
+
+		p[n++] = (struct pollfd){ .fd = wanted ? fl_input_fd(&run->in[i]) : -1,
+					  .events = POLLIN };
+	}
+	if (run->in_order && !run->stuck && (timeout < 0 || timeout > PATIENCE_MS))
+		timeout = PATIENCE_MS;
+	run->stuck = poll(p, n, timeout) == 0 && run->in_order;
 	if ((p[0].revents & POLLERR) && (run->out.opened || fl_output_is_pipe())) {
 		(void)fl_fail(err, FL_EPIPE, "the reader of %s has gone", run->out.name);
 		err->quiet = true;
@@ -517,16 +757,17 @@ step(struct fl_run *run, uint32_t i, bool *ret_any, struct fl_err *err)
 {
 	struct fl_event ev = { .type = FL_EV_NONE };
 
+	if (!fl__run_may_read(run, i))
+		return 0;
 	run->current = i;
 	if (fl_align_waits(&run->align, i))
 		return fl_input_read_ahead(&run->in[i], err);
-	if (fl_input_next(&run->in[i], &ev, err) < 0)
+	if (fl__run_event(run, i, &ev, err) < 0)
 		return err->code;
 	if (ev.type == FL_EV_NONE)
 		return 0;
 	*ret_any = true;
-	run->now_ms = fl_clock_ms();
-	return on_event(run, i, &ev, err);
+	return fl__run_handle(run, i, &ev, err);
 }
 
 int
@@ -538,8 +779,13 @@ fl_run_loop(struct fl_run *run, struct fl_err *err)
 		bool any = false;
 
 		rc = check_timer(run, err);
-		for (uint32_t i = 0; i < run->input_count && rc == 0 && !run->ended; i++)
+		if (rc == 0 && run->in_order)
+			rc = fl__step_in_order(run, &any, err);
+		for (uint32_t i = 0; i < run->input_count && rc == 0 && !run->ended &&
+				     !run->in_order; i++)
 			rc = step(run, i, &any, err);
+		if (rc == 0 && !any && !run->ended && run->in_order)
+			rc = fl__order_settle(run, err);
 		if (rc == 0 && !any && !run->ended)
 			rc = wait_for_input(run, err);
 		if (rc < 0)

@@ -10,7 +10,14 @@
 #include "run/op.h"
 #include "run/options.h"
 #include "run/output.h"
+#include "run/region.h"
 #include "run/side.h"
+
+/* What a restored snapshot says of a side file. */
+struct fl_kept_side {
+	char *path;
+	uint64_t length;
+};
 
 struct fl_run {
 	const struct fl_op *op;
@@ -25,7 +32,11 @@ struct fl_run {
 	struct fl_input *in;
 	struct pollfd *poll; /* standard output, then the inputs */
 	uint32_t headers;    /* inputs whose header has come */
+	bool entered;        /* all headers have come: the region is known */
 	bool opened;         /* op->open was called */
+	bool was_opened;     /* … before the snapshot that was restored */
+	bool in_order;       /* several inputs in the order of time */
+	bool stuck;          /* nothing has come for a while */
 	struct fl_align align;
 
 	struct fl_header out_header;
@@ -46,6 +57,10 @@ struct fl_run {
 	struct fl_buf notes;
 	uint32_t current; /* the input whose batch is in hand */
 	bool ended;
+	struct fl_end end; /* as it came: what is to be sent on */
+	bool end_sent;
+	struct fl_region region;
+	struct fl_buf kept_sides; /* struct fl_kept_side */
 	int upstream_code; /* exit status told by a failed upstream, or 0 */
 };
 
@@ -61,5 +76,18 @@ int fl__run_open_output(struct fl_run *run, struct fl_err *err);
 /* A record of a text input that could not be read: --on-error. */
 int fl__run_bad_text(struct fl_run *run, const char *file, uint64_t line, const char *reason,
 		     const char *text, size_t len, struct fl_err *err);
+
+/* For run/order.c: the next event of an input, set aside or new; what it means. */
+int fl__run_event(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err);
+int fl__run_handle(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_err *err);
+int fl__run_batch(struct fl_run *run, uint32_t i, const struct fl_batch *b, struct fl_err *err);
+int fl__run_watermark(struct fl_run *run, const struct fl_watermark *wm, struct fl_err *err);
+
+/* Input i has delivered barrier b, or what counts as it. */
+int fl__run_delivered(struct fl_run *run, uint32_t i, const struct fl_barrier *b,
+		      struct fl_err *err);
+
+/* Before all headers have come, an input whose own has come waits. */
+bool fl__run_may_read(const struct fl_run *run, uint32_t i);
 
 #endif

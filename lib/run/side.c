@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "checkpoint/snapshot.h"
 #include "format/writer.h"
 #include "run/format.h"
 
@@ -17,28 +19,55 @@ struct fl_side {
 	struct fl_side *next;
 	char *path;
 	int fd;
+	uint64_t length; /* bytes written */
 	struct fl_writer *writer;
 	struct fl_header header; /* as it was written last, for the end */
 	struct fl_buf text;
 };
 
+/* The file, with its first kept bytes; -1 and *err. */
+static int
+open_at(const char *path, int64_t kept, struct fl_err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (kept < 0 ? O_TRUNC : 0), 0666);
+	struct stat st;
+
+	if (fd < 0) {
+		(void)fl_fail_errno(err, FL_ECREATE, errno, "cannot create %s", path);
+		return -1;
+	}
+	if (kept < 0)
+		return fd;
+	if (fstat(fd, &st) < 0 || st.st_size < kept)
+		(void)fl_fail(err, FL_ECONFIG,
+			      "%s has %lld bytes, but had %lld at the checkpoint: it was changed by "
+			      "something else; move it away and rewind the checkpoint, or restore it",
+			      path, (long long)st.st_size, (long long)kept);
+	else if (ftruncate(fd, kept) < 0 || lseek(fd, kept, SEEK_SET) < 0)
+		(void)fl_fail_errno(err, FL_EIO, errno, "cannot write %s", path);
+	else
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
 struct fl_side *
 fl_side_open(struct fl_side **list, const char *path, const struct fl_header *h,
-	     const struct fl_zone *zone, struct fl_err *err)
+	     const struct fl_zone *zone, int64_t kept, struct fl_err *err)
 {
 	const char *format = fl_format_by_name(path);
-	struct fl_writer_options w = { .separator = ',', .zone = zone };
+	struct fl_writer_options w = { .separator = ',', .zone = zone, .headerless = kept > 0 };
 	struct fl_side *s = fl_xcalloc(1, sizeof *s);
 
 	if (!format || strcmp(format, "flue") == 0)
 		format = "csv";
 	fl_header_init(&s->header);
-	s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	s->fd = open_at(path, kept, err);
 	if (s->fd < 0) {
-		(void)fl_fail_errno(err, FL_ECREATE, errno, "cannot create %s", path);
 		free(s);
 		return NULL;
 	}
+	s->length = kept > 0 ? (uint64_t)kept : 0;
 	s->path = fl_xstrdup(path);
 	s->writer = fl_writer_new(fl_writer_type(format), &w, err);
 	fl_assert(s->writer);
@@ -69,9 +98,29 @@ fl_sides_flush(struct fl_side *s, struct fl_err *err)
 
 	for (; s && rc == 0; s = s->next) {
 		rc = fl_io_write(s->fd, s->text.data, s->text.len, s->path, err);
+		s->length += s->text.len;
 		fl_buf_clear(&s->text);
 	}
 	return rc;
+}
+
+int
+fl_sides_save(struct fl_side *list, struct fl_save *save, struct fl_buf *fds, struct fl_err *err)
+{
+	if (fl_sides_flush(list, err) < 0)
+		return err->code;
+	for (struct fl_side *s = list; s; s = s->next) {
+		struct fl_state_entry e = { .ns = "side",
+					    .ns_len = 4,
+					    .key = s->path,
+					    .key_len = (uint32_t)strlen(s->path),
+					    .value = (const char *)&s->length,
+					    .value_len = sizeof s->length };
+
+		fl_save_entry(save, &e);
+		fl_buf_put(fds, &s->fd, sizeof s->fd);
+	}
+	return 0;
 }
 
 int
