@@ -370,12 +370,14 @@ kind_of(const struct fl__core *c)
 }
 
 static void
-choose_count(const struct fl__agg_call *call, struct fl__call *to, struct fl__core *c)
+choose_count(const struct fl_aggs *a, const struct fl__agg_call *call, struct fl__call *to,
+	     struct fl__core *c)
 {
 	if (call->star)
 		use(to, c, &fl__count_all_ops, fl__result_count, FL_INT64);
 	else if (call->distinct)
-		use(to, c, &fl__set_ops, fl__result_set_count, FL_INT64);
+		use(to, c, a->retract ? &fl__set_ops : &fl__distinct_ops,
+		    a->retract ? fl__result_set_count : fl__result_distinct, FL_INT64);
 	else
 		use(to, c, &fl__count_ops, fl__result_count, FL_INT64);
 }
@@ -476,7 +478,7 @@ choose(struct fl_aggs *a, const struct definition *d, const struct fl__agg_call 
 {
 	switch (d->what) {
 	case COUNT:
-		choose_count(call, to, c);
+		choose_count(a, call, to, c);
 		return 0;
 	case SUM:
 	case AVG:

@@ -16,8 +16,10 @@
  *	agg-bag.c     all values in order: the same with retractions, lists
  *	agg-quant.c   pNN, median, percentile_cont, percentile_disc
  *	agg-set.c     different values and how often: distinct, topk
+ *	agg-ints.c    different integers
  *	agg-sketch.c  approx_count_distinct, approx_pNN
  *	agg-call.c    from a call to its core and result
+ *	agg-parts.c   saved accumulators of another list
  *	agg.c         the interface, arguments, saved accumulators
  *
  * A zeroed accumulator is a valid empty one, in every core.
@@ -124,6 +126,8 @@ void fl__cell_json(const struct fl__cell *c, struct fl_buf *out); /* append */
 
 /* ---- saved accumulators ------------------------------------------------- */
 
+#define FL__SAVED_VERSION 1 /* the first byte of each */
+
 /* Reading back: once something is wrong, bad stays and all reads give 0. */
 struct fl__reader {
 	const char *p;
@@ -226,7 +230,7 @@ enum fl__core_id {
 	FL__COUNT_ALL = 1, FL__COUNT = 2, FL__SUM = 3, FL__VAR = 4, FL__TRUTHS = 5,
 	FL__MIN = 6, FL__MAX = 7, FL__FIRST = 8, FL__LAST = 9, FL__ARG_MIN = 10, FL__ARG_MAX = 11,
 	FL__BAG = 12, FL__SET = 13, FL__SET_SUM = 14, FL__SET_VAR = 15, FL__HLL = 16,
-	FL__SKETCH = 17, FL__QUANTILES = 18,
+	FL__SKETCH = 17, FL__QUANTILES = 18, FL__DISTINCT = 19,
 };
 
 struct fl__core_ops {
@@ -336,7 +340,21 @@ struct fl_aggs {
 extern const struct fl__core_ops fl__count_all_ops, fl__count_ops, fl__sum_ops, fl__var_ops,
 	fl__truth_ops, fl__min_ops, fl__max_ops, fl__first_ops, fl__last_ops, fl__arg_min_ops,
 	fl__arg_max_ops, fl__bag_ops, fl__set_ops, fl__set_sum_ops, fl__set_var_ops, fl__hll_ops,
-	fl__sketch_ops, fl__quantile_ops;
+	fl__sketch_ops, fl__quantile_ops, fl__distinct_ops;
+
+/* ---- agg-ints.c --------------------------------------------------------- */
+
+/* A set of integers; NULL is an empty one. The seed is the same in every call. */
+struct fl__ints;
+void fl__ints_put(struct fl__mem *m, struct fl__ints **s, int64_t v, uint64_t seed);
+uint32_t fl__ints_count(const struct fl__ints *s);
+void fl__ints_free(struct fl__mem *m, struct fl__ints *s);
+
+/* v will be put soon. */
+void fl__ints_prefetch(const struct fl__ints *s, int64_t v, uint64_t seed);
+
+/* One after the other; *at is 0 before the first. False: there are no more. */
+bool fl__ints_next(const struct fl__ints *s, uint64_t *at, int64_t *ret);
 
 /* ---- agg-sum.c ---------------------------------------------------------- */
 
@@ -399,6 +417,8 @@ int fl__result_bag_array(struct fl_aggs *a, const struct fl__call *call, const v
 int fl__result_bag_string(struct fl_aggs *a, const struct fl__call *call, const void *acc,
 			  struct fl_colbuf *out, struct fl_err *err);
 
+int fl__result_distinct(struct fl_aggs *a, const struct fl__call *call, const void *acc,
+			struct fl_colbuf *out, struct fl_err *err);
 int fl__result_set_count(struct fl_aggs *a, const struct fl__call *call, const void *acc,
 			 struct fl_colbuf *out, struct fl_err *err);
 int fl__result_set_array(struct fl_aggs *a, const struct fl__call *call, const void *acc,

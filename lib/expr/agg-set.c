@@ -303,6 +303,154 @@ const struct fl__core_ops fl__set_var_ops = {
 	.clear = set_clear, .save = set_save, .load = set_load,
 };
 
+/* ---- only how many ------------------------------------------------------ */
+
+/*
+ * count(DISTINCT x) while nothing is taken back: integers, which most values are,
+ * take 8 bytes each; others lie in a set.
+ */
+struct distinct_acc {
+	struct fl__ints *ints;
+	struct set *others;
+};
+
+#define AHEAD 16 /* values whose places are fetched while those before are put */
+
+/* Whether v has the text of an integer. */
+static bool
+is_integer(const struct fl__cell *v, int64_t *ret)
+{
+	char tmp[FL_NUMBER_TEXT_MAX];
+	const char *p;
+	size_t n;
+
+	if (v->kind == FL__CELL_INT) {
+		*ret = v->i;
+		return true;
+	}
+	if (v->kind != FL__CELL_DOUBLE)
+		return false;
+	p = fl__cell_text(v, tmp, &n); /* 5.0 as a double is 5 */
+	return fl_int_parse(p, n, ret);
+}
+
+static void
+distinct_put(struct fl_aggs *a, struct distinct_acc *acc, const struct fl__cell *v)
+{
+	int64_t i;
+
+	if (is_integer(v, &i))
+		fl__ints_put(&a->mem, &acc->ints, i, a->seed);
+	else
+		set_put(a, &acc->others, v, 1, 0);
+}
+
+static int
+distinct_add(struct fl_aggs *a, const struct fl__core *c, const struct fl__rows *r,
+	     struct fl_err *err)
+{
+	struct distinct_acc *acc[AHEAD];
+	struct fl__cell v[AHEAD];
+	uint32_t n;
+
+	(void)err;
+	for (uint32_t k = 0; k < r->n;) {
+		for (n = 0; k < r->n && n < AHEAD; k++) {
+			uint32_t i = fl__row(r, k);
+
+			if (!fl__passes(c, i))
+				continue;
+			v[n] = fl__cell_get(&c->arg->vec, i);
+			acc[n] = fl__acc(c, r->accs[k]);
+			if (v[n].kind == FL__CELL_NONE)
+				continue;
+			__builtin_prefetch(acc[n]->ints);
+			n++;
+		}
+		for (uint32_t j = 0; j < n; j++)
+			if (v[j].kind == FL__CELL_INT)
+				fl__ints_prefetch(acc[j]->ints, v[j].i, a->seed);
+		for (uint32_t j = 0; j < n; j++)
+			distinct_put(a, acc[j], &v[j]);
+	}
+	return 0;
+}
+
+static int
+distinct_merge(struct fl_aggs *a, const struct fl__core *c, void *dst, const void *src,
+	       struct fl_err *err)
+{
+	struct distinct_acc *to = fl__acc(c, dst);
+	const struct distinct_acc *from = fl__acc(c, src);
+	uint64_t at = 0;
+	int64_t v;
+
+	(void)err;
+	while (fl__ints_next(from->ints, &at, &v))
+		fl__ints_put(&a->mem, &to->ints, v, a->seed);
+	for (uint32_t i = 0; from->others && i < from->others->n; i++)
+		set_put(a, &to->others, &from->others->entry[i].value, 1, 0);
+	return 0;
+}
+
+static void
+distinct_clear(struct fl_aggs *a, const struct fl__core *c, void *mem)
+{
+	struct distinct_acc *acc = fl__acc(c, mem);
+
+	fl__ints_free(&a->mem, acc->ints);
+	set_free(a, acc->others);
+	*acc = (struct distinct_acc){ 0 };
+}
+
+static void
+distinct_save(const struct fl__core *c, const void *mem, struct fl_buf *out)
+{
+	const struct distinct_acc *acc = fl__acc(c, mem);
+	struct fl__cell v = { .kind = FL__CELL_INT };
+	uint64_t at = 0;
+	int64_t i;
+
+	fl__save_u64(out, fl__ints_count(acc->ints) + (acc->others ? acc->others->n : 0));
+	while (fl__ints_next(acc->ints, &at, &i)) {
+		v.i = i;
+		fl__save_cell(out, &v);
+	}
+	for (uint32_t k = 0; acc->others && k < acc->others->n; k++)
+		fl__save_cell(out, &acc->others->entry[k].value);
+}
+
+static void
+distinct_load(struct fl_aggs *a, const struct fl__core *c, void *mem, struct fl__reader *r)
+{
+	uint64_t n = fl__load_count(r, 2);
+
+	for (uint64_t i = 0; i < n && !r->bad; i++) {
+		struct fl__cell v = fl__load_cell(r);
+
+		if (!r->bad)
+			distinct_put(a, fl__acc(c, mem), &v);
+	}
+}
+
+const struct fl__core_ops fl__distinct_ops = {
+	.id = FL__DISTINCT, .size = sizeof(struct distinct_acc), .add = distinct_add,
+	.merge = distinct_merge, .clear = distinct_clear, .save = distinct_save,
+	.load = distinct_load,
+};
+
+int
+fl__result_distinct(struct fl_aggs *a, const struct fl__call *call, const void *acc,
+		    struct fl_colbuf *out, struct fl_err *err)
+{
+	const struct distinct_acc *d = fl__acc(call->core, acc);
+
+	(void)a;
+	(void)err;
+	fl_put_int(out, fl__ints_count(d->ints) + (d->others ? d->others->live : 0));
+	return 0;
+}
+
 /* ---- results ------------------------------------------------------------ */
 
 int

@@ -68,8 +68,6 @@
 #include "base/str.h"
 #include "expr/agg-int.h"
 
-#define SAVED_VERSION 1
-
 /* ---- definitions -------------------------------------------------------- */
 
 struct fl_aggs *
@@ -535,7 +533,7 @@ fl_aggs_results(struct fl_aggs *a, void *const *accs, uint32_t n, struct fl_colb
 void
 fl_aggs_save(const struct fl_aggs *a, const void *acc, struct fl_buf *out)
 {
-	fl__save_u8(out, SAVED_VERSION);
+	fl__save_u8(out, FL__SAVED_VERSION);
 	for (uint32_t i = 0; i < a->core_count; i++) {
 		fl__save_u8(out, (uint8_t)a->core[i]->ops->id);
 		a->core[i]->ops->save(a->core[i], acc, out);
@@ -547,7 +545,7 @@ fl_aggs_load(struct fl_aggs *a, void *acc, const char *p, size_t n, struct fl_er
 {
 	struct fl__reader r = { .p = p, .end = p + n };
 
-	if (fl__load_u8(&r) != SAVED_VERSION)
+	if (fl__load_u8(&r) != FL__SAVED_VERSION)
 		return fl_fail(err, FL_EDATA, "a saved accumulator has an unknown version");
 	for (uint32_t i = 0; i < a->core_count && !r.bad; i++) {
 		if (fl__load_u8(&r) != (uint8_t)a->core[i]->ops->id)

@@ -44,6 +44,9 @@ size_t fl_aggs_size(const struct fl_aggs *a);         /* bytes of an accumulator
 size_t fl_aggs_count(const struct fl_aggs *a);        /* results: NAME=EXPRs */
 const char *fl_aggs_name(const struct fl_aggs *a, size_t i);
 enum fl_kind fl_aggs_kind(const struct fl_aggs *a, size_t i);
+
+/* "NAME=EXPR", appended to out. */
+void fl_aggs_definition(const struct fl_aggs *a, size_t i, struct fl_buf *out);
 size_t fl_aggs_extra_bytes(const struct fl_aggs *a);  /* memory behind all accumulators */
 
 /*
@@ -90,6 +93,24 @@ int fl_aggs_results(struct fl_aggs *a, void *const *accs, uint32_t n, struct fl_
  */
 void fl_aggs_save(const struct fl_aggs *a, const void *acc, struct fl_buf *out);
 int fl_aggs_load(struct fl_aggs *a, void *acc, const char *p, size_t n, struct fl_err *err);
+
+/*
+ * Accumulators that another list has saved: what both lists compute is kept, what only
+ * this one does starts empty, what only the other did is dropped.
+ *
+ * fl_aggs_parts says, as bytes appended to out, what an accumulator of a list consists
+ * of; they are saved beside accumulators, once. FL_EDATA where bytes are not that.
+ */
+struct fl_aggs_loader;
+void fl_aggs_parts(const struct fl_aggs *a, struct fl_buf *out);
+struct fl_aggs_loader *fl_aggs_loader_new(struct fl_aggs *a, const char *parts, size_t n,
+					  struct fl_err *err);
+void fl_aggs_loader_free(struct fl_aggs_loader *l); /* NULL is fine */
+bool fl_aggs_loader_same(const struct fl_aggs_loader *l); /* the lists are equal */
+
+/* As fl_aggs_load. */
+int fl_aggs_loader_load(struct fl_aggs_loader *l, void *acc, const char *p, size_t n,
+			struct fl_err *err);
 
 /* Columns named that never came (JSONL), as fl_expr_unseen. */
 const char *fl_aggs_unseen(const struct fl_aggs *a, size_t i);

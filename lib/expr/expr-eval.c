@@ -150,6 +150,10 @@ eval_column(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, 
 		*ret = *col;
 		return 0;
 	}
+	if (x->walked && ev->paths) {
+		fl_paths_get(ev->paths, x->found, ret);
+		return 0;
+	}
 	fl_xres_begin(&x->res, ev->rows);
 	for (uint32_t k = 0; k < sel->n; k++) {
 		int rc = put_path(x, ev, col, fl_x_row(sel, k));

@@ -21,6 +21,7 @@
 #define FL_EXPR_EXPR_NODE_H
 
 #include "expr/expr-int.h"
+#include "expr/paths.h"
 #include "stream/number.h"
 #include "time/timestamp.h"
 
@@ -97,6 +98,7 @@ enum { FL_X_FALSE = 0, FL_X_TRUE = 1, FL_X_UNKNOWN = 2 };
 struct fl_xeval {
 	const struct fl_batch *batch;
 	const struct fl_vec *slots; /* results of aggregate calls, or NULL */
+	struct fl_paths *paths;     /* of the batch; or NULL: none were looked for */
 	uint32_t rows;
 	const struct fl_expr_env *env;
 	struct fl_badrows *bad;
@@ -200,6 +202,8 @@ struct fl_xnode {
 	uint32_t column;     /* COLUMN: index, or FL_NO_COLUMN while it has not come */
 	uint32_t path;       /* COLUMN: the first step that goes into the column */
 	char *column_name;   /* COLUMN: owned */
+	bool walked;         /* COLUMN: a path of one key, which ev->paths finds */
+	struct fl_path found; /* if so */
 
 	uint32_t slot;               /* SLOT */
 	struct fl_vec held;          /* HELD: set by the node that holds */
@@ -218,6 +222,8 @@ struct fl_expr {
 	struct fl_expr_env env;
 	struct fl_xnode *root; /* NULL until the first bind */
 	struct fl_xres out;    /* dates and intervals as text */
+	struct fl_paths *paths; /* NULL: no path of one key */
+	bool shared;           /* paths belong to somebody else, who begins each batch */
 };
 
 /* ---- expr-value.c: values ----------------------------------------------- */

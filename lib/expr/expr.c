@@ -71,8 +71,17 @@ fl_expr_free(struct fl_expr *e)
 		return;
 	fl_x_free(e->root);
 	fl_xres_release(&e->out);
+	if (!e->shared)
+		fl_paths_free(e->paths);
 	free(e->text);
 	free(e);
+}
+
+void
+fl_expr_share(struct fl_expr *e, struct fl_paths *p)
+{
+	e->paths = p;
+	e->shared = true;
 }
 
 #define DOTS_MAX 16 /* words of a column name with dots in it */
@@ -116,7 +125,7 @@ unknown_column(const struct fl_expr *e, const struct fl_xnode *x, const struct f
  * taken; what follows is a path into it.
  */
 static int
-resolve_column(const struct fl_expr *e, struct fl_xnode *x, const struct fl_header *h,
+resolve_column(struct fl_expr *e, struct fl_xnode *x, const struct fl_header *h,
 	       struct fl_err *err)
 {
 	static const uint8_t types[FL_KINDS] = {
@@ -143,12 +152,19 @@ resolve_column(const struct fl_expr *e, struct fl_xnode *x, const struct fl_head
 	x->type = x->path < x->step_count ? FL_X_ANY : types[h->columns[x->column].kind];
 	free(x->column_name);
 	x->column_name = fl_xstrdup(h->columns[x->column].name);
+	x->walked = x->path + 1 == x->step_count && x->step[x->path].key;
+	if (!x->walked)
+		return 0;
+	if (!e->paths)
+		e->paths = fl_paths_new();
+	x->found = fl_paths_want(e->paths, x->column, x->step[x->path].key,
+				 x->step[x->path].len);
 	return 0;
 }
 
 /* Also makes types known that depend on a column's. */
 static int
-resolve(const struct fl_expr *e, struct fl_xnode *x, const struct fl_header *h, struct fl_err *err)
+resolve(struct fl_expr *e, struct fl_xnode *x, const struct fl_header *h, struct fl_err *err)
 {
 	if (x->op == FL_XO_COLUMN)
 		return x->column == FL_NO_COLUMN ? resolve_column(e, x, h, err) : 0;
@@ -362,6 +378,15 @@ as_text(struct fl_expr *e, struct fl_xeval *ev, struct fl_vec *v)
 	return 0;
 }
 
+static struct fl_xeval
+evaluation(struct fl_expr *e, const struct fl_batch *b, struct fl_badrows *bad, struct fl_err *err)
+{
+	if (e->paths && !e->shared)
+		fl_paths_begin(e->paths, b);
+	return (struct fl_xeval){ .batch = b, .paths = e->paths, .rows = b->rows, .env = &e->env,
+				  .bad = bad, .err = err };
+}
+
 static int
 evaluate(struct fl_expr *e, struct fl_xeval *ev, struct fl_vec *ret)
 {
@@ -377,8 +402,7 @@ int
 fl_expr_eval(struct fl_expr *e, const struct fl_batch *b, struct fl_badrows *bad,
 	     struct fl_vec *ret, struct fl_err *err)
 {
-	struct fl_xeval ev = { .batch = b, .rows = b->rows, .env = &e->env, .bad = bad,
-			       .err = err };
+	struct fl_xeval ev = evaluation(e, b, bad, err);
 
 	return evaluate(e, &ev, ret);
 }
@@ -414,8 +438,7 @@ int
 fl_expr_filter(struct fl_expr *e, const struct fl_batch *b, struct fl_badrows *bad, uint32_t *rows,
 	       uint32_t *ret_n, struct fl_err *err)
 {
-	struct fl_xeval ev = { .batch = b, .rows = b->rows, .env = &e->env, .bad = bad,
-			       .err = err };
+	struct fl_xeval ev = evaluation(e, b, bad, err);
 	struct fl_xsel all = { NULL, b->rows };
 
 	return fl_x_filter(e->root, &ev, &all, rows, ret_n);
@@ -425,8 +448,7 @@ int
 fl_expr_unnest(struct fl_expr *e, const struct fl_batch *b, struct fl_badrows *bad,
 	       uint32_t *counts, struct fl_vec *ret, struct fl_err *err)
 {
-	struct fl_xeval ev = { .batch = b, .rows = b->rows, .env = &e->env, .bad = bad,
-			       .err = err };
+	struct fl_xeval ev = evaluation(e, b, bad, err);
 
 	return fl_x_unnest(e->root, &ev, counts, ret);
 }

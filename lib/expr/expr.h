@@ -54,6 +54,14 @@ struct fl_expr *fl_expr_new(const char *text, const struct fl_expr_env *env);
 void fl_expr_free(struct fl_expr *e);
 
 /*
+ * Before the first bind: e finds its JSON paths together with others that share
+ * p, which is borrowed. Then the owner of p calls fl_paths_begin (expr/paths.h)
+ * before it evaluates any of them for another batch.
+ */
+struct fl_paths;
+void fl_expr_share(struct fl_expr *e, struct fl_paths *p);
+
+/*
  * Parse (the first time) and resolve the names against h. FL_EUSAGE: a syntax
  * error (PostgreSQL's message, with the place shown), an unknown column or
  * function with the nearest name, a wrong number of arguments, an aggregate

@@ -38,9 +38,15 @@ fl_x_char_len(const char *p, size_t n)
 size_t
 fl_x_char_count(const char *p, size_t n)
 {
-	size_t count = 0;
+	size_t i = 0, count;
+	uint64_t eight;
 
-	for (size_t i = 0; i < n; i += fl_x_char_len(p + i, n - i))
+	for (; n - i >= sizeof eight; i += sizeof eight) { /* ASCII needs no look at each byte */
+		memcpy(&eight, p + i, sizeof eight);
+		if (eight & UINT64_C(0x8080808080808080))
+			break;
+	}
+	for (count = i; i < n; i += fl_x_char_len(p + i, n - i))
 		count++;
 	return count;
 }

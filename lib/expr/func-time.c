@@ -512,22 +512,84 @@ has_letter(const struct fl_xval *format)
 	return false;
 }
 
+/*
+ * The text made last, and for which times it is right: records that follow each
+ * other mostly have the same minute, or day.
+ */
+struct format_cache {
+	int64_t period_ms; /* 1: nothing is gained */
+	int64_t period;    /* which one: counted from the epoch */
+	struct fl_buf text; /* empty: none yet */
+};
+
+static void
+free_format_cache(void *p)
+{
+	struct format_cache *f = p;
+
+	fl_buf_release(&f->text);
+	free(f);
+}
+
+/* The cache of a call whose format is a constant; else NULL. */
+static struct format_cache *
+format_cache(struct fl_xcall *c, const struct fl_xval *format, bool java)
+{
+	struct fl_xnode *x = c->node;
+	struct format_cache *f = x->priv;
+
+	if (f)
+		return f->period_ms > 1 ? f : NULL;
+	if (x->argc > 1 && x->arg[1]->op != FL_XO_CONST)
+		return NULL;
+	f = fl_xcalloc(1, sizeof *f);
+	f->period_ms = java ? fl_x_java_period(format) : fl_x_char_period(format);
+	/* offsets of zones are whole seconds, but a day or minute may begin at any */
+	if (zone_of(c) && f->period_ms > FL_MS_PER_SECOND)
+		f->period_ms = FL_MS_PER_SECOND;
+	x->priv = f;
+	x->priv_free = free_format_cache;
+	return f->period_ms > 1 ? f : NULL;
+}
+
+static void
+put_format(struct fl_xcall *c, int64_t ms, const struct fl_xval *format, bool java)
+{
+	if (java)
+		fl_x_put_java(c, ms, format);
+	else
+		fl_x_put_char(c, ms, format);
+}
+
 /* code 0: PostgreSQL's to_char, 1: Java's patterns */
 static int
 f_format(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, struct fl_xval *ret)
 {
 	static const char standard[] = "yyyy-MM-dd HH:mm:ss";
 	struct fl_xval when = arg[0], java = fl_x_text(standard, sizeof standard - 1);
+	const struct fl_xval *format = n > 1 ? &arg[1] : &java;
+	struct format_cache *last;
+	bool is_java = c->node->func->code;
+	int64_t period;
 
-	if (!c->node->func->code && !has_letter(&arg[1]))
+	if (!is_java && arg[1].n && !has_letter(&arg[1]))
 		return fl_x_bad(c, "to_char is for times (round(x, n) sets a number's places)");
 	if (fl_x_coerce(c, 's', &when, NULL) < 0)
 		return -1;
-	if (c->node->func->code)
-		fl_x_put_java(c, when.i, n > 1 ? &arg[1] : &java);
-	else
-		fl_x_put_char(c, when.i, &arg[1]);
-	*ret = fl_x_built(c);
+	last = format_cache(c, format, is_java);
+	if (!last) {
+		put_format(c, when.i, format, is_java);
+		*ret = fl_x_built(c);
+		return 0;
+	}
+	period = fl_floor_div(when.i, last->period_ms);
+	if (last->text.len == 0 || period != last->period) {
+		put_format(c, when.i, format, is_java);
+		fl_buf_clear(&last->text);
+		fl_buf_put(&last->text, c->text->data + c->start, c->text->len - c->start);
+		last->period = period;
+	}
+	*ret = fl_x_text(last->text.data, last->text.len);
 	return 0;
 }
 

@@ -294,7 +294,49 @@ fl_x_put_char(struct fl_xcall *c, int64_t ms, const struct fl_xval *f)
 	}
 }
 
+/* Whether a pattern may be in a format: at any place, also where it is read otherwise. */
+static bool
+mentions(const struct fl_xval *f, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i + len <= f->n; i++)
+		if (strncasecmp(f->p + i, name, len) == 0)
+			return true;
+	return false;
+}
+
+int64_t
+fl_x_char_period(const struct fl_xval *f)
+{
+	if (mentions(f, "MS") || mentions(f, "US") || mentions(f, "FF"))
+		return 1;
+	if (mentions(f, "SS"))
+		return FL_MS_PER_SECOND;
+	if (mentions(f, "MI") || mentions(f, "HH") || mentions(f, "AM") || mentions(f, "PM") ||
+	    mentions(f, "M."))
+		return FL_MS_PER_MINUTE;
+	return FL_MS_PER_DAY;
+}
+
 /* ---- Java's patterns ---------------------------------------------------- */
+
+int64_t
+fl_x_java_period(const struct fl_xval *f)
+{
+	int64_t period = FL_MS_PER_DAY, own;
+
+	for (size_t i = 0; i < f->n; i++) {
+		char letter = f->p[i];
+
+		own = letter == 'S'                        ? 1
+		      : letter == 's'                      ? FL_MS_PER_SECOND
+		      : letter && strchr("HhKkma", letter) ? FL_MS_PER_MINUTE
+							   : FL_MS_PER_DAY;
+		period = own < period ? own : period;
+	}
+	return period;
+}
 
 static void
 put_java_zone(struct fl_buf *out, const struct moment *m, char letter, size_t n)
