@@ -121,8 +121,7 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 	out->time = bounds ? fl_xstrdup("window_time") : NULL;
 	if (r->windowed)
 		return open_windows(r, run, spec, err);
-	fl_groups_open(&r->groups, run, r->aggs, &r->results, r->updates);
-	return 0;
+	return fl_groups_open(&r->groups, run, r->aggs, &r->results, r->updates, err);
 }
 
 static int
@@ -187,6 +186,57 @@ on_end(void *self, struct fl_run *run, struct fl_err *err)
 	return r->windowed ? 0 : fl_groups_end(&r->groups, err);
 }
 
+/* ---- snapshots ---------------------------------------------------------------------- */
+
+/* What has fired within a batch goes out before the barrier does. */
+static int
+before_snapshot(void *self, struct fl_run *run, struct fl_err *err)
+{
+	struct freduce *r = self;
+
+	(void)run;
+	if (fl_results_flush(&r->results, err) < 0)
+		return err->code;
+	if (!r->windowed)
+		return fl_groups_before_save(&r->groups, err);
+	return r->sliced ? fl_slices_before_save(&r->slices, err) : 0;
+}
+
+static void
+snapshot(void *self, struct fl_run *run, struct fl_save *s)
+{
+	struct freduce *r = self;
+
+	(void)run;
+	if (!r->windowed)
+		fl_groups_save(&r->groups, s);
+	else if (r->sliced)
+		fl_slices_save(&r->slices, s);
+	else
+		fl_keyed_save(&r->keyed, s);
+}
+
+static int
+restore(void *self, struct fl_run *run, struct fl_load *l, struct fl_err *err)
+{
+	struct freduce *r = self;
+
+	(void)run;
+	if (!r->windowed)
+		return fl_groups_load(&r->groups, l, err);
+	return r->sliced ? fl_slices_load(&r->slices, l, err) : fl_keyed_load(&r->keyed, l, err);
+}
+
+static size_t
+state_bytes(const void *self)
+{
+	const struct freduce *r = self;
+
+	if (!r->windowed)
+		return fl_groups_bytes(&r->groups);
+	return r->sliced ? fl_slices_bytes(&r->slices) : fl_keyed_bytes(&r->keyed);
+}
+
 static void
 close_reduce(void *self)
 {
@@ -231,6 +281,10 @@ static const struct fl_op freduce_op = {
 	.on_timer = on_timer,
 	.on_end = on_end,
 	.close = close_reduce,
+	.snapshot = snapshot,
+	.restore = restore,
+	.state_bytes = state_bytes,
+	.before_snapshot = before_snapshot,
 };
 
 int

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "checkpoint/snapshot.h"
 #include "run/op.h"
 #include "time/duration.h"
 #include "time/window.h"
@@ -338,6 +339,50 @@ on_timer(void *self, struct fl_run *run, int64_t now_ms, struct fl_err *err)
 	return fl_keyed_advance(&w->keyed, now_ms, err);
 }
 
+/* ---- snapshots ---------------------------------------------------------------------------- */
+
+/* Windows are only kept where their rows are the result. */
+static bool
+keeps(const struct fwindow *w)
+{
+	return w->keyed.run != NULL;
+}
+
+static void
+snapshot(void *self, struct fl_run *run, struct fl_save *s)
+{
+	struct fwindow *w = self;
+
+	(void)run;
+	if (keeps(w))
+		fl_keyed_save(&w->keyed, s);
+}
+
+static int
+restore(void *self, struct fl_run *run, struct fl_load *l, struct fl_err *err)
+{
+	struct fwindow *w = self;
+	struct fl_state_section section;
+	int rc;
+
+	(void)run;
+	if (keeps(w))
+		return fl_keyed_load(&w->keyed, l, err);
+	rc = fl_load_section(l, &section, err);
+	return rc > 0 ? fl_fail(err, FL_ECONFIG,
+				"it kept rows at the checkpoint, and keeps none now: give the line as "
+				"it was, or another --uid")
+		      : rc;
+}
+
+static size_t
+state_bytes(const void *self)
+{
+	const struct fwindow *w = self;
+
+	return keeps(w) ? fl_keyed_bytes(&w->keyed) : 0;
+}
+
 static void
 close_window(void *self)
 {
@@ -413,6 +458,9 @@ static const struct fl_op fwindow_op = {
 	.on_watermark = on_watermark,
 	.on_timer = on_timer,
 	.close = close_window,
+	.snapshot = snapshot,
+	.restore = restore,
+	.state_bytes = state_bytes,
 };
 
 int

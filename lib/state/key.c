@@ -38,6 +38,18 @@ hash(const struct fl_keys *k, const char *p, uint32_t len)
 				    len == FL_KEY_NULL ? ~k->seed : k->seed);
 }
 
+uint64_t
+fl_keys_hash(const struct fl_keys *k, const char *p, size_t n)
+{
+	return XXH3_64bits_withSeed(p, n, k->seed);
+}
+
+uint64_t
+fl_key_hash(const struct fl_keys *k, const struct fl_key *key)
+{
+	return hash(k, key->p, key->len);
+}
+
 /* One key column of text: nothing is copied. */
 static void
 text_keys(struct fl_keys *k, const struct fl_vec *v, uint32_t rows, struct fl_key *key)
@@ -186,4 +198,35 @@ fl_key_put(const struct fl_key *key, uint32_t c, uint32_t count, enum fl_kind ki
 		}
 	}
 	put_bytes(out, kind, p, len, tag);
+}
+
+bool
+fl_key_check(const struct fl_key *key, uint32_t count)
+{
+	size_t left = key->len;
+	const char *p = key->p;
+
+	if (count <= 1)
+		return count == 1 || key->len == 0;
+	if (key->len == FL_KEY_NULL)
+		return false;
+	for (uint32_t c = 0; c < count; c++) {
+		uint32_t len;
+
+		if (left < sizeof len)
+			return false;
+		memcpy(&len, p, sizeof len);
+		p += sizeof len;
+		left -= sizeof len;
+		if (len == FL_KEY_NULL)
+			continue;
+		if (c >= TAGS_MAX && len >> LEN_BITS >= FL_TAGS)
+			return false;
+		len &= LEN_MASK;
+		if (len > left)
+			return false;
+		p += len;
+		left -= len;
+	}
+	return left == 0;
 }

@@ -44,8 +44,18 @@ void fl_keys_release(struct fl_keys *k);
 int fl_keys_of(struct fl_keys *k, const struct fl_header *h, const struct fl_batch *b,
 	       const struct fl_key **ret, struct fl_err *err);
 
+/* The hash that a key of these bytes has, for what is found by bytes of its own. */
+uint64_t fl_keys_hash(const struct fl_keys *k, const char *p, size_t n);
+
+/* The hash that fl_keys_of gives this key, which may be NULL. */
+uint64_t fl_key_hash(const struct fl_keys *k, const struct fl_key *key);
+
 /* Append the value of key column c (0 .. count-1) of a key to a column. */
 void fl_key_put(const struct fl_key *key, uint32_t c, uint32_t count, enum fl_kind kind,
 		struct fl_colbuf *out);
+
+/* Whether the bytes of a key that came from a file are a key of count columns, so that
+ * fl_key_put may read it. */
+bool fl_key_check(const struct fl_key *key, uint32_t count);
 
 #endif

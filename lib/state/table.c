@@ -10,6 +10,7 @@
 
 #define CHUNK_BYTES FL_KIB(64)
 #define INDEX_MIN 64u
+#define EXPECT_MAX (UINT64_C(64) << 20)
 #define BLOCK 32u /* keys looked up together: enough to hide a cache miss each */
 
 struct fl_chunk {
@@ -341,6 +342,15 @@ fl_table_put(struct fl_table *t, const struct fl_key *keys, const uint32_t *rows
 	if (ret_made)
 		*ret_made = t->live - before;
 	return 0;
+}
+
+void
+fl_table_expect(struct fl_table *t, uint64_t keys)
+{
+	struct fl_err ignored;
+
+	if (keys <= EXPECT_MAX)
+		(void)index_grow(t, (uint32_t)keys, &ignored);
 }
 
 /*

@@ -96,6 +96,12 @@ struct fl_entry *fl_table_get(const struct fl_table *t, const struct fl_key *key
 int fl_table_put(struct fl_table *t, const struct fl_key *keys, const uint32_t *rows, uint32_t n,
 		 uint64_t seq, struct fl_entry **ret, uint32_t *ret_made, struct fl_err *err);
 
+/*
+ * About that many keys are to come: make the index large enough at once. A hint; what
+ * is beyond 64 M, or the budget, is left to fl_table_put.
+ */
+void fl_table_expect(struct fl_table *t, uint64_t keys);
+
 void fl_table_delete(struct fl_table *t, struct fl_entry *e);
 
 /* Soon to be deleted, or looked up by entry: have the memory that takes brought near. */

@@ -3,35 +3,81 @@
 
 #include <stdlib.h>
 
+#include "run/options.h"
 #include "stream/value.h"
 #include "time/timestamp.h"
+#include "window/save.h"
 
-enum { ENTRY_INIT = 1, ENTRY_TOLD = 2 };
+enum { ENTRY_INIT = 1, ENTRY_TOLD = 2, ENTRY_DIRTY = 4 };
 
 static const struct fl_window everything = { FL_TIME_MIN, FL_TIME_MAX };
+
+/* Before the accumulator of an entry. */
+struct fl_group {
+	int64_t records;
+	int64_t written_ms; /* with a TTL: when its last record came */
+};
+
+#define END_PORTION 4096u /* groups given at once that come from disk */
+#define SWEEP 64u         /* entries looked at in a batch, besides one a record */
+
+static struct fl_group *
+group_of(struct fl_entry *e)
+{
+	return (struct fl_group *)(void *)e->value;
+}
 
 static int64_t *
 records_of(struct fl_entry *e)
 {
-	return (int64_t *)(void *)e->value;
+	return &group_of(e)->records;
 }
 
 static void *
 acc_of(struct fl_entry *e)
 {
-	return e->value + sizeof(int64_t);
+	return e->value + sizeof(struct fl_group);
 }
 
-void
-fl_groups_open(struct fl_groups *g, struct fl_run *run, struct fl_aggs *aggs,
-	       struct fl_results *results, bool updates)
+static bool
+on_disk(const struct fl_groups *g)
 {
-	*g = (struct fl_groups){ .run = run, .aggs = aggs, .results = results, .updates = updates };
-	fl_budget_init(&g->budget, fl_run_memory_max(run));
+	return g->parts.backend != NULL;
+}
+
+int
+fl_groups_open(struct fl_groups *g, struct fl_run *run, struct fl_aggs *aggs,
+	       struct fl_results *results, bool updates, struct fl_err *err)
+{
+	const struct fl_options *o = fl_run_options(run);
+	/* what a changelog takes back, or an update tells, needs the whole group at once */
+	bool whole = updates || fl_run_header(run, 0)->changelog;
+	int rc = 0;
+
+	*g = (struct fl_groups){ .run = run,
+				 .aggs = aggs,
+				 .results = results,
+				 .updates = updates,
+				 .ttl_ms = o->ttl_ms };
+	if (!whole && o->ttl_ms && o->backend == FL_STATE_ROCKSDB)
+		rc = fl_fail(err, FL_EUSAGE, "--ttl and --backend rocksdb do not go together yet");
+	if (rc == 0 && !whole)
+		rc = fl_parts_open(&g->parts, run, aggs, NULL, err);
+	fl_budget_init(&g->budget, on_disk(g) ? SIZE_MAX : fl_run_memory_max(run));
 	fl_keys_init(&g->keys);
-	fl_table_init(&g->table, &g->budget, sizeof(int64_t) + fl_aggs_size(aggs));
+	fl_table_init(&g->table, &g->budget, sizeof(struct fl_group) + fl_aggs_size(aggs));
 	fl_build_init(&g->before, (uint32_t)fl_aggs_count(aggs));
 	fl_build_init(&g->after, (uint32_t)fl_aggs_count(aggs));
+	return rc;
+}
+
+static void
+clear_table(struct fl_groups *g)
+{
+	for (uint32_t i = 0; i < g->table.count; i++)
+		if (!fl_table_at(&g->table, i)->deleted)
+			fl_aggs_clear(g->aggs, acc_of(fl_table_at(&g->table, i)));
+	fl_table_clear(&g->table);
 }
 
 void
@@ -39,10 +85,10 @@ fl_groups_release(struct fl_groups *g)
 {
 	if (!g->run)
 		return;
-	for (uint32_t i = 0; i < g->table.count; i++)
-		if (!fl_table_at(&g->table, i)->deleted)
-			fl_aggs_clear(g->aggs, acc_of(fl_table_at(&g->table, i)));
+	clear_table(g);
 	fl_table_release(&g->table);
+	fl_parts_release(&g->parts);
+	free(g->files);
 	fl_budget_release(&g->budget);
 	fl_keys_release(&g->keys);
 	fl_build_release(&g->before);
@@ -61,6 +107,104 @@ init_entry(struct fl_groups *g, struct fl_entry *e)
 		return;
 	fl_aggs_init(g->aggs, acc_of(e));
 	e->flags |= ENTRY_INIT;
+}
+
+/* ---- TTL --------------------------------------------------------------------------------- */
+
+static bool
+has_expired(const struct fl_groups *g, struct fl_entry *e)
+{
+	int64_t age;
+
+	return g->ttl_ms &&
+	       !__builtin_sub_overflow(fl_run_now(g->run), group_of(e)->written_ms, &age) &&
+	       age >= g->ttl_ms;
+}
+
+/* A record is about to be added: what has expired begins anew, as a new key would. */
+static void
+write_to(struct fl_groups *g, struct fl_entry *e, uint64_t seq)
+{
+	if (*records_of(e) && has_expired(g, e)) {
+		fl_aggs_clear(g->aggs, acc_of(e));
+		*group_of(e) = (struct fl_group){ 0 };
+		e->flags &= (uint8_t)~ENTRY_TOLD;
+		e->seq = seq;
+		g->table.reused = true; /* a walk is not by arrival any more */
+	}
+	group_of(e)->written_ms = fl_run_now(g->run);
+}
+
+/* Give the memory of some groups back that have expired. */
+static void
+sweep(struct fl_groups *g, uint32_t n)
+{
+	for (n += SWEEP; n > 0 && g->table.count; n--) {
+		struct fl_entry *e;
+
+		g->swept = g->swept < g->table.count ? g->swept : 0;
+		e = fl_table_at(&g->table, g->swept++);
+		if (e->deleted || !has_expired(g, e))
+			continue;
+		fl_aggs_clear(g->aggs, acc_of(e));
+		fl_table_delete(&g->table, e);
+	}
+}
+
+/* ---- on disk --------------------------------------------------------------------------------- */
+
+static const struct fl_bytes groups_ns = { "G", 1 };
+
+static void
+encode(void *ctx, const struct fl_entry *e, struct fl_buf *out)
+{
+	struct fl_groups *g = ctx;
+	struct fl_entry *entry = (struct fl_entry *)(uintptr_t)e;
+	struct fl_part part = { e->seq, *records_of(entry), e->tags, 0 };
+
+	fl_part_put(out, &part, g->aggs, acc_of(entry));
+}
+
+/* Write what has changed. evict: and begin with an empty table. */
+static int
+write_back(struct fl_groups *g, bool evict, struct fl_err *err)
+{
+	struct fl_backend *b = g->parts.backend;
+	size_t n = 0;
+
+	fl_buf_clear(&g->entries);
+	for (uint32_t i = 0; i < g->table.count; i++) {
+		struct fl_entry *e = fl_table_at(&g->table, i);
+
+		if (!(e->flags & ENTRY_DIRTY))
+			continue;
+		fl_buf_put(&g->entries, &e, sizeof e);
+		e->flags &= (uint8_t)~ENTRY_DIRTY;
+		n++;
+	}
+	if (n && (fl_backend_begin(b, err) < 0 ||
+		  fl_backend_write(b, groups_ns, (struct fl_entry *const *)(void *)g->entries.data,
+				   n, g->evicted, encode, g, err) < 0 ||
+		  fl_backend_end(b, err) < 0))
+		return err->code;
+	fl_buf_release(&g->entries);
+	if (!evict && !g->evicted)
+		return 0;
+	clear_table(g); /* parts that were written must not be written again */
+	g->evicted = true;
+	return 0;
+}
+
+static int
+check_memory(struct fl_groups *g, struct fl_err *err)
+{
+	size_t extra = fl_aggs_extra_bytes(g->aggs);
+
+	if (!on_disk(g))
+		return fl_budget_check(&g->budget, extra, err);
+	return g->budget.used + extra > fl_backend_cache_max(g->parts.backend)
+		       ? write_back(g, true, err)
+		       : 0;
 }
 
 static int
@@ -85,6 +229,9 @@ add_all(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *keys
 		return err->code;
 	for (uint32_t i = 0; i < n; i++) {
 		init_entry(g, entry[i]);
+		if (g->ttl_ms)
+			write_to(g, entry[i], g->seq + (rows ? rows[i] : i));
+		entry[i]->flags |= ENTRY_DIRTY;
 		*records_of(entry[i]) += sign(b, rows ? rows[i] : i);
 		accs[i] = acc_of(entry[i]);
 	}
@@ -144,15 +291,17 @@ static int
 add_one(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *keys, uint32_t row,
 	int64_t wm, struct fl_err *err)
 {
-	struct fl_entry *e;
+	struct fl_entry *e = sign(b, row) < 0 ? fl_table_get(&g->table, &keys[row]) : NULL;
 	void *acc;
 	bool told;
 
-	if (sign(b, row) < 0 && !fl_table_get(&g->table, &keys[row]))
+	if (sign(b, row) < 0 && (!e || has_expired(g, e)))
 		return 0; /* taking back what is not known: ignored, as in Flink */
 	if (fl_table_put(&g->table, &keys[row], NULL, 1, g->seq + row, &e, NULL, err) < 0)
 		return err->code;
 	init_entry(g, e);
+	if (g->ttl_ms)
+		write_to(g, e, g->seq + row);
 	told = e->flags & ENTRY_TOLD;
 	if (told && result_of(g, e, &g->before, err) < 0)
 		return err->code;
@@ -201,6 +350,8 @@ fl_groups_batch(struct fl_groups *g, const struct fl_batch *b, struct fl_err *er
 				good[n++] = i;
 		rows = good;
 	}
+	if (g->ttl_ms)
+		sweep(g, n);
 	if (!g->updates) {
 		rc = add_all(g, b, keys, rows, n, err);
 	} else {
@@ -212,21 +363,237 @@ fl_groups_batch(struct fl_groups *g, const struct fl_batch *b, struct fl_err *er
 			rc = fl_results_flush(g->results, err);
 	}
 	g->seq += b->rows;
-	return rc < 0 ? rc : fl_budget_check(&g->budget, fl_aggs_extra_bytes(g->aggs), err);
+	return rc < 0 ? rc : check_memory(g, err);
+}
+
+/* ---- the end ---------------------------------------------------------------------------- */
+
+/* The groups that the table holds. */
+static int
+put_table(struct fl_groups *g, struct fl_err *err)
+{
+	size_t n = g->entries.len / sizeof(struct fl_entry *);
+
+	return fl_results_put(g->results, &everything,
+			      (struct fl_entry *const *)(void *)g->entries.data,
+			      (void *const *)(void *)g->accs.data, (uint32_t)n,
+			      fl_run_watermark(g->run), FL_INSERT, err);
+}
+
+/* A group that comes from disk, in its turn. */
+static int
+take_group(void *ctx, uint64_t seq, const struct fl_key *key, struct fl_bytes value,
+	   struct fl_err *err)
+{
+	struct fl_groups *g = ctx;
+	struct fl_key k = *key;
+	struct fl_part part;
+	struct fl_entry *e;
+	void *acc;
+
+	k.hash = fl_key_hash(&g->keys, &k);
+	if (fl_table_put(&g->table, &k, NULL, 1, seq, &e, NULL, err) < 0)
+		return err->code;
+	init_entry(g, e);
+	acc = acc_of(e);
+	if (fl_part_get(value, &part, g->aggs, acc, err) < 0)
+		return err->code;
+	fl_buf_put(&g->entries, &e, sizeof e);
+	fl_buf_put(&g->accs, &acc, sizeof acc);
+	if (g->table.count < END_PORTION)
+		return 0;
+	if (put_table(g, err) < 0)
+		return err->code;
+	clear_table(g);
+	fl_buf_clear(&g->entries);
+	fl_buf_clear(&g->accs);
+	return 0;
+}
+
+/* Groups are on disk in the order of their keys, and go out in that of their arrival. */
+static int
+end_on_disk(struct fl_groups *g, struct fl_err *err)
+{
+	struct fl_arrivals *a;
+	struct fl_backend_walk *w;
+	struct fl_bytes order, value;
+	struct fl_key key;
+	struct fl_part part;
+	int rc = write_back(g, true, err);
+
+	if (rc < 0)
+		return rc;
+	a = fl_arrivals_new(g->parts.backend);
+	w = fl_backend_walk_open(g->parts.backend, groups_ns);
+	while ((rc = fl_backend_walk_next(w, &order, &key, &value, err)) > 0) {
+		rc = fl_part_head(value, &part, err);
+		key.tags = part.tags;
+		if (rc == 0)
+			rc = fl_arrivals_put(a, part.seq, &key, value, err);
+		if (rc < 0)
+			break;
+	}
+	fl_backend_walk_close(w);
+	fl_buf_clear(&g->entries);
+	fl_buf_clear(&g->accs);
+	if (rc == 0)
+		rc = fl_arrivals_finish(a, take_group, g, err);
+	if (rc == 0 && g->entries.len)
+		rc = put_table(g, err);
+	fl_arrivals_free(a);
+	return rc < 0 ? rc : fl_results_flush(g->results, err);
+}
+
+static int
+by_arrival(const void *a, const void *b)
+{
+	const struct fl_entry *x = *(struct fl_entry *const *)a, *y = *(struct fl_entry *const *)b;
+
+	return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
 int
 fl_groups_end(struct fl_groups *g, struct fl_err *err)
 {
+	struct fl_entry **entry;
+	size_t n;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < g->table.count && !g->updates && rc == 0; i++) {
+	if (g->updates)
+		return fl_results_flush(g->results, err);
+	if (g->evicted)
+		return end_on_disk(g, err);
+	fl_buf_clear(&g->entries);
+	for (uint32_t i = 0; i < g->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&g->table, i);
-		void *acc = acc_of(e);
 
-		if (!e->deleted && *records_of(e) > 0)
-			rc = fl_results_put(g->results, &everything, &e, &acc, 1,
-					    fl_run_watermark(g->run), FL_INSERT, err);
+		if (!e->deleted && *records_of(e) > 0 && !has_expired(g, e))
+			fl_buf_put(&g->entries, &e, sizeof e);
+	}
+	n = g->entries.len / sizeof *entry;
+	entry = (struct fl_entry **)(void *)g->entries.data;
+	if (g->table.reused && n > 1)
+		qsort(entry, n, sizeof(struct fl_entry *), by_arrival);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		void *acc = acc_of(entry[i]);
+
+		rc = fl_results_put(g->results, &everything, &entry[i], &acc, 1,
+				    fl_run_watermark(g->run), FL_INSERT, err);
 	}
 	return rc < 0 ? rc : fl_results_flush(g->results, err);
+}
+
+/* ---- snapshots ----------------------------------------------------------------------- */
+
+/* Behind the accumulator of an entry. */
+struct saved_group {
+	uint64_t seq;
+	int64_t records;
+	int64_t written_ms;
+	uint64_t flags;
+};
+
+size_t
+fl_groups_bytes(const struct fl_groups *g)
+{
+	if (on_disk(g))
+		return 0; /* files that are there already */
+	return g->budget.used + fl_aggs_extra_bytes(g->aggs);
+}
+
+int
+fl_groups_before_save(struct fl_groups *g, struct fl_err *err)
+{
+	if (!on_disk(g))
+		return 0;
+	free(g->files);
+	g->files = NULL;
+	if (write_back(g, false, err) < 0)
+		return err->code;
+	return fl_parts_checkpoint(&g->parts, g->run, &g->files, err);
+}
+
+void
+fl_groups_save(const struct fl_groups *g, struct fl_save *s)
+{
+	const struct fl_header *in = fl_run_header(g->run, 0);
+	struct fl_window_saved w = {
+		.engine = "groups", .updates = g->updates, .wm_ms = FL_TIME_MIN, .seq = g->seq
+	};
+	struct fl_buf value = { 0 };
+
+	fl_window_save(s, &w, in, g->aggs);
+	if (on_disk(g)) {
+		fl_parts_save(s, g->files);
+		return;
+	}
+	fl_window_save_section(s, "groups", in, g->aggs, false);
+	for (uint32_t i = 0; i < g->table.count; i++) {
+		struct fl_entry *e = fl_table_at(&g->table, i);
+		struct saved_group more = { .seq = e->seq, .flags = e->flags & ENTRY_TOLD };
+
+		if (e->deleted)
+			continue;
+		more.records = *records_of(e);
+		more.written_ms = group_of(e)->written_ms;
+		fl_buf_clear(&value);
+		fl_window_put_acc(&value, g->aggs, acc_of(e));
+		fl_buf_put(&value, &more, sizeof more);
+		fl_window_save_entry(s, NULL, e, &value);
+	}
+	fl_buf_release(&value);
+}
+
+static int
+load_entries(struct fl_groups *g, struct fl_aggs_loader *loader, struct fl_load *l,
+	     const struct fl_window_entries *b, struct fl_err *err)
+{
+	struct fl_entry *entry[FL_WINDOW_LOAD_BATCH];
+
+	if (fl_table_put(&g->table, b->key, NULL, b->n, 0, entry, NULL, err) < 0)
+		return err->code;
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct fl_entry *e = entry[i];
+		struct saved_group more;
+		const char *acc, *rest;
+		uint32_t acc_len, rest_len;
+
+		if (e->flags || !fl_window_split(b->value[i], b->value_len[i], sizeof more, &acc,
+						 &acc_len, &rest, &rest_len))
+			return fl_load_damaged(l, "a group", err);
+		memcpy(&more, rest, sizeof more);
+		init_entry(g, e);
+		if (fl_aggs_loader_load(loader, acc_of(e), acc, acc_len, err) < 0)
+			return err->code;
+		e->seq = more.seq;
+		e->flags |= more.flags & ENTRY_TOLD;
+		e->flags |= ENTRY_DIRTY;
+		*records_of(e) = more.records;
+		/* a TTL that was not there before begins now */
+		group_of(e)->written_ms = more.written_ms ? more.written_ms : fl_run_now(g->run);
+		g->table.reused = true; /* perhaps not by arrival */
+	}
+	return check_memory(g, err);
+}
+
+int
+fl_groups_load(struct fl_groups *g, struct fl_load *l, struct fl_err *err)
+{
+	struct fl_window_saved w = { .engine = "groups", .updates = g->updates };
+	struct fl_window_entries *b = fl_xcalloc(1, sizeof *b);
+	int rc = fl_window_load(l, &w, fl_run_header(g->run, 0), g->aggs, err);
+
+	g->seq = w.seq;
+	if (rc == 0)
+		rc = fl_parts_load(&g->parts, l, g->run, g->aggs, w.loader, "groups", err);
+	if (rc == 1) { /* all of it is on disk */
+		g->evicted = true;
+		rc = 0;
+	}
+	while (rc == 0 && (rc = fl_window_load_entries(b, l, false, &g->keys, err)) > 0)
+		rc = load_entries(g, w.loader, l, b, err);
+	fl_aggs_loader_free(w.loader);
+	fl_window_entries_release(b);
+	free(b);
+	return rc < 0 ? rc : check_memory(g, err);
 }

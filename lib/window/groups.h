@@ -9,10 +9,17 @@
  *
  * The input may be a changelog itself: its records are taken back as their row
  * kind says.
+ *
+ * With --backend rocksdb, and rows only at the end, the table is a cache in front of
+ * the disk (state/backend.h). With --ttl a group is forgotten when nothing was written to
+ * it for that long by the clock, as Flink's StateTtlConfig does by default: each record
+ * counts as a write, and what has expired is never shown.
  */
 #ifndef FL_WINDOW_GROUPS_H
 #define FL_WINDOW_GROUPS_H
 
+#include "checkpoint/snapshot.h"
+#include "window/parts.h"
 #include "window/results.h"
 
 struct fl_groups {
@@ -22,19 +29,30 @@ struct fl_groups {
 	bool updates;
 	struct fl_budget budget;
 	struct fl_keys keys;
-	struct fl_table table; /* value: int64_t records, then the accumulator */
+	struct fl_table table; /* value: struct fl_group, then the accumulator */
 	uint64_t seq;
+	struct fl_parts parts;
+	bool evicted; /* groups may be on disk: what the table has are parts */
+	char *files;  /* of the checkpoint that is being made */
+	int64_t ttl_ms;
+	uint32_t swept;         /* entry that is looked at next for having expired */
 	struct fl_build before; /* updates: the result of a group before a record */
 	struct fl_build after;
 	struct fl_buf entries, accs, rows, wm_scratch;
 	struct fl_badrows bad;
 };
 
-void fl_groups_open(struct fl_groups *g, struct fl_run *run, struct fl_aggs *aggs,
-		    struct fl_results *results, bool updates);
+int fl_groups_open(struct fl_groups *g, struct fl_run *run, struct fl_aggs *aggs,
+		   struct fl_results *results, bool updates, struct fl_err *err);
 void fl_groups_release(struct fl_groups *g);
 
 int fl_groups_batch(struct fl_groups *g, const struct fl_batch *b, struct fl_err *err);
+
+/* For fl_op's before_snapshot, snapshot, restore and state_bytes; between two batches. */
+int fl_groups_before_save(struct fl_groups *g, struct fl_err *err);
+void fl_groups_save(const struct fl_groups *g, struct fl_save *s);
+int fl_groups_load(struct fl_groups *g, struct fl_load *l, struct fl_err *err);
+size_t fl_groups_bytes(const struct fl_groups *g);
 
 /* The end of the input: the rows, unless they were told as updates. */
 int fl_groups_end(struct fl_groups *g, struct fl_err *err);

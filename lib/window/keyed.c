@@ -3,16 +3,17 @@
 
 #include <stdlib.h>
 
+#include "stream/row.h"
 #include "time/timestamp.h"
+#include "window/save.h"
 
-/* A record that is kept, in a list by arrival; the values lie behind it. */
+/* A record that is kept, in a list by arrival. */
 struct fl_kept {
 	struct fl_kept *next;
 	uint64_t seq; /* arrival */
 	int64_t time;
-	uint32_t cols;
-	uint32_t bytes;
-	char data[]; /* per column: uint8_t kind, uint8_t tag, uint32_t length, bytes */
+	size_t bytes;
+	char data[]; /* stream/row.h */
 };
 
 struct fl_pane {
@@ -90,6 +91,7 @@ fl_keyed_open(struct fl_keyed *k, struct fl_run *run, const struct fl_window_spe
 				.updates = updates,
 				.wm_ms = FL_TIME_MIN };
 	k->spec.late = NULL;
+	k->said = k->spec;
 	expand_count(&k->spec);
 	if (k->spec.trigger == FL_TRIGGER_EAGER) {
 		k->spec.trigger = FL_TRIGGER_COUNT;
@@ -195,50 +197,15 @@ set_timer(struct fl_keyed *k, struct fl_pane *p)
 
 /* ---- rows that are kept ------------------------------------------------------------------ */
 
-static size_t
-value_bytes(const struct fl_vec *v, uint32_t row, const char **ret)
-{
-	static const uint8_t size[FL_KINDS] = { [FL_INT64] = 8,
-						[FL_DECIMAL] = sizeof(struct fl_dec),
-						[FL_DOUBLE] = 8,
-						[FL_BOOL] = 1,
-						[FL_TIME] = 8 };
-	size_t n;
-
-	if (v->kind == FL_TEXT) {
-		*ret = fl_text(v, row, &n);
-		return n;
-	}
-	*ret = (const char *)v->data + (size_t)row * size[v->kind];
-	return size[v->kind];
-}
-
 static void
-keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
+link_row(struct fl_keyed *k, struct fl_pane *p, const char *packed, size_t n, uint64_t seq,
+	 int64_t time)
 {
-	const struct fl_batch *b = k->batch;
-	size_t bytes = 0;
-	struct fl_kept *r;
-	char *to;
-	const char *v;
+	struct fl_kept *r = fl_xmalloc(sizeof *r + n);
 
-	for (uint32_t c = 0; c < b->cols; c++)
-		bytes += 6 + value_bytes(&b->col[c], row, &v);
-	r = fl_xmalloc(sizeof *r + bytes);
-	*r = (struct fl_kept){
-		.seq = k->seq + row, .time = time, .cols = b->cols, .bytes = (uint32_t)bytes
-	};
-	to = r->data;
-	for (uint32_t c = 0; c < b->cols; c++) {
-		uint32_t n = (uint32_t)value_bytes(&b->col[c], row, &v);
-
-		to[0] = (char)b->col[c].kind;
-		to[1] = (char)fl_tag_of(&b->col[c], row);
-		memcpy(to + 2, &n, sizeof n);
-		memcpy(to + 6, v, n);
-		to += 6 + n;
-	}
-	k->row_bytes += sizeof *r + bytes;
+	*r = (struct fl_kept){ .seq = seq, .time = time, .bytes = n };
+	memcpy(r->data, packed, n);
+	k->row_bytes += sizeof *r + n;
 	if (p->more->last)
 		p->more->last->next = r;
 	else
@@ -246,38 +213,12 @@ keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
 	p->more->last = r;
 }
 
-/*
- * Put the values of a kept row into the columns of a batch; missing ones are absent.
- * At columns gap and gap + 1 stands something else.
- */
 static void
-unpack_row(const struct fl_kept *r, struct fl_build *to, uint32_t gap)
+keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
 {
-	static const uint32_t none[2] = { 0, 0 };
-	const char *p = r->data;
-
-	for (uint32_t c = 0, at = 0; at < to->cols; c++, at++) {
-		struct fl_vec v = { .tag = FL_TAG_ABSENT, .bytes = "", .off = none };
-		_Alignas(8) char fixed[sizeof(struct fl_dec)];
-		uint32_t off[2] = { 0, 0 };
-
-		at += at == gap ? 2 : 0;
-		if (at >= to->cols)
-			break;
-		if (c < r->cols) {
-			memcpy(&off[1], p + 2, sizeof off[1]);
-			v = (struct fl_vec){ .kind = (uint8_t)p[0], .tag = (uint8_t)p[1] };
-			if (v.kind == FL_TEXT) {
-				v.bytes = p + 6;
-				v.off = off;
-			} else {
-				memcpy(fixed, p + 6, off[1]);
-				v.data = fixed;
-			}
-			p += 6 + off[1];
-		}
-		fl_put_value(&to->col[at], &v, 0);
-	}
+	fl_buf_clear(&k->packed);
+	(void)fl_row_pack(k->batch, row, &k->packed);
+	link_row(k, p, k->packed.data ? k->packed.data : "", k->packed.len, k->seq + row, time);
 }
 
 /* Flink's evictors, before the window function; what they remove is gone. */
@@ -367,7 +308,7 @@ reduce_rows(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 	fl_build_clear(&k->rows);
 	k->rows.timed = true;
 	for (const struct fl_kept *r = p->more->first; r; r = r->next, n++) {
-		unpack_row(r, &k->rows, UINT32_MAX);
+		fl_row_put(r->data, r->bytes, k->rows.col, k->rows.cols);
 		fl_build_row(&k->rows, r->time, k->wm_ms, FL_INSERT);
 	}
 	fl_aggs_clear(k->aggs, p->acc);
@@ -378,7 +319,8 @@ reduce_rows(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 	for (uint32_t i = 0; i < n; i++)
 		accs[i] = p->acc;
 	rc = fl_aggs_prepare(k->aggs, fl_build_view(&k->rows), &bad, err);
-	fl_assert(rc < 0 || bad.count == 0); /* bad records were not kept */
+	if (rc == 0 && bad.count) /* were not kept; but a snapshot can hold anything */
+		rc = fl_fail(err, FL_EDATA, "a record of a restored window: %s", bad.reason);
 	if (rc == 0)
 		rc = fl_aggs_add(k->aggs, accs, NULL, 0, n, 0, err);
 	fl_badrows_release(&bad);
@@ -386,16 +328,29 @@ reduce_rows(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 	return rc;
 }
 
+/* A kept row into out: at bounds_at stand the bounds of its window. */
+static void
+put_row(struct fl_keyed *k, const struct fl_pane *p, const struct fl_kept *r)
+{
+	struct fl_colbuf *col = k->out.col;
+	uint32_t at = k->bounds_at, cols = k->out.cols;
+
+	if (at == UINT32_MAX) {
+		fl_row_put(r->data, r->bytes, col, cols);
+		return;
+	}
+	fl_row_put(r->data, r->bytes, col, at);
+	fl_put_time(&col[at], p->window.start);
+	fl_put_time(&col[at + 1], p->window.end);
+	fl_row_put_from(r->data, r->bytes, at, col + at + 2, cols - at - 2);
+}
+
 /* The rows of a pane as the result. */
 static int
 emit_rows(struct fl_keyed *k, const struct fl_pane *p, struct fl_err *err)
 {
 	for (const struct fl_kept *r = p->more->first; r; r = r->next) {
-		unpack_row(r, &k->out, k->bounds_at);
-		if (k->bounds_at != UINT32_MAX) {
-			fl_put_time(&k->out.col[k->bounds_at], p->window.start);
-			fl_put_time(&k->out.col[k->bounds_at + 1], p->window.end);
-		}
+		put_row(k, p, r);
 		fl_build_row(&k->out, r->time, k->wm_ms, FL_INSERT);
 	}
 	if (fl_build_bytes(&k->out) < FL_KIB(256))
@@ -929,7 +884,225 @@ fl_keyed_release(struct fl_keyed *k)
 	fl_buf_release(&k->add_rows);
 	fl_buf_release(&k->entries);
 	fl_buf_release(&k->wm_scratch);
+	fl_buf_release(&k->packed);
 	fl_badrows_release(&k->bad);
 	fl_build_release(&k->rows);
 	fl_build_release(&k->out);
+}
+
+/* ---- snapshots -------------------------------------------------------------------- */
+
+/* Behind the accumulator of a pane; the accumulator that was told comes last. */
+struct saved_pane {
+	uint64_t seq;
+	int64_t every_ms;
+	int64_t count;
+	uint64_t flags;
+};
+
+/* Before a kept row. */
+struct saved_row {
+	uint64_t seq;
+	int64_t time;
+};
+
+enum { SAVED_FILLED = 1, SAVED_END_DONE = 2, SAVED_TOLD = 4 };
+
+size_t
+fl_keyed_bytes(const struct fl_keyed *k)
+{
+	return k->budget.used + k->row_bytes + (k->aggs ? fl_aggs_extra_bytes(k->aggs) : 0);
+}
+
+static void
+save_pane(const struct fl_keyed *k, const struct fl_pane *p, struct fl_buf *value,
+	  struct fl_save *s)
+{
+	const struct fl_pane_more *more = p->more;
+	struct saved_pane extra = { p->seq, more->every_ms, more->count,
+				    (p->filled ? SAVED_FILLED : 0u) |
+					    (p->end_done ? SAVED_END_DONE : 0u) |
+					    (more->told ? SAVED_TOLD : 0u) };
+
+	fl_buf_clear(value);
+	/* of kept rows the accumulator is made anew at each firing */
+	fl_window_put_acc(value, k->keeps_rows ? NULL : k->aggs, p->acc);
+	fl_buf_put(value, &extra, sizeof extra);
+	if (more->told)
+		fl_buf_put(value, more->told_acc.data, more->told_acc.len);
+	fl_window_save_entry(s, &p->window, p->entry, value);
+}
+
+static void
+save_rows(const struct fl_pane *p, struct fl_buf *value, struct fl_save *s)
+{
+	for (const struct fl_kept *r = p->more->first; r; r = r->next) {
+		struct saved_row head = { r->seq, r->time };
+
+		fl_buf_clear(value);
+		fl_buf_put(value, &head, sizeof head);
+		fl_buf_put(value, r->data, r->bytes);
+		fl_window_save_entry(s, &p->window, p->entry, value);
+	}
+}
+
+/* All panes; of one key the last of the list first, as it is built from its end. */
+static void
+save_all(const struct fl_keyed *k, bool rows, struct fl_save *s)
+{
+	struct fl_buf value = { 0 }, list = { 0 };
+
+	for (uint32_t i = 0; i < k->table.count; i++) {
+		struct fl_entry *e = fl_table_at(&k->table, i);
+		struct fl_pane **pane;
+
+		fl_buf_clear(&list);
+		for (struct fl_pane *p = e->deleted ? NULL : *panes_of(e); p; p = p->next)
+			fl_buf_put(&list, &p, sizeof p);
+		pane = (struct fl_pane **)(void *)list.data;
+		for (size_t n = list.len / sizeof *pane; n > 0; n--) {
+			if (rows)
+				save_rows(pane[n - 1], &value, s);
+			else
+				save_pane(k, pane[n - 1], &value, s);
+		}
+	}
+	fl_buf_release(&value);
+	fl_buf_release(&list);
+}
+
+void
+fl_keyed_save(const struct fl_keyed *k, struct fl_save *s)
+{
+	const struct fl_header *in = fl_run_header(k->run, 0);
+	struct fl_window_saved w = { .engine = "keyed",
+				     .spec = k->said,
+				     .updates = k->updates,
+				     .wm_ms = k->wm_ms,
+				     .seq = k->seq,
+				     .timer_ms = fl_timers_now(&k->timers) };
+
+	fl_window_save(s, &w, in, k->aggs);
+	fl_window_save_section(s, "panes", in, k->keeps_rows ? NULL : k->aggs, true);
+	save_all(k, false, s);
+	fl_window_save_section(s, "rows", in, NULL, true);
+	if (k->keeps_rows)
+		save_all(k, true, s);
+}
+
+/* What was told, as it would have been saved by the present list of aggregates. */
+static int
+load_told(struct fl_keyed *k, struct fl_pane *p, struct fl_aggs_loader *loader, const char *told,
+	  size_t n, struct fl_err *err)
+{
+	void *acc = fl_xcalloc(1, fl_aggs_size(k->aggs) + 8);
+	int rc = fl_aggs_loader_load(loader, acc, told, n, err);
+
+	if (rc == 0)
+		fl_aggs_save(k->aggs, acc, &p->more->told_acc);
+	fl_aggs_clear(k->aggs, acc);
+	free(acc);
+	p->more->told = true;
+	return rc;
+}
+
+static int
+load_pane(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w,
+	  struct fl_aggs_loader *loader, const char *value, uint32_t n, struct fl_load *l,
+	  struct fl_err *err)
+{
+	struct saved_pane saved;
+	const char *acc, *rest;
+	uint32_t acc_len, rest_len;
+	struct fl_pane *p;
+	bool more;
+
+	if (!fl_window_split(value, n, sizeof saved, &acc, &acc_len, &rest, &rest_len) ||
+	    w->start > w->end)
+		return fl_load_damaged(l, "a window of a key", err);
+	memcpy(&saved, rest, sizeof saved);
+	more = saved.every_ms != FL_TIME_MAX || saved.count || saved.flags & SAVED_TOLD;
+	if ((more && k->is_plain) || (!k->aggs && (saved.flags & SAVED_TOLD)))
+		return fl_load_damaged(l, "a window with something that it cannot have", err);
+	p = new_pane(k, e, w, saved.seq);
+	p->filled = saved.flags & SAVED_FILLED;
+	p->end_done = saved.flags & SAVED_END_DONE;
+	if (!k->is_plain) {
+		p->more->every_ms = saved.every_ms;
+		p->more->count = saved.count;
+	}
+	if (!k->keeps_rows && fl_aggs_loader_load(loader, p->acc, acc, acc_len, err) < 0)
+		return err->code;
+	if (saved.flags & SAVED_TOLD &&
+	    load_told(k, p, loader, rest + sizeof saved, rest_len - sizeof saved, err) < 0)
+		return err->code;
+	set_timer(k, p);
+	return 0;
+}
+
+static int
+load_row(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, const char *value,
+	 uint32_t n, struct fl_load *l, struct fl_err *err)
+{
+	struct saved_row head;
+	struct fl_pane *p = *panes_of(e);
+
+	while (p && (p->window.start != w->start || p->window.end != w->end))
+		p = p->next;
+	if (!p || !k->keeps_rows || n < sizeof head)
+		return fl_load_damaged(l, "a row of no window", err);
+	memcpy(&head, value, sizeof head);
+	value += sizeof head;
+	n -= (uint32_t)sizeof head;
+	if (fl_row_check(value, n, err) < 0)
+		return fl_load_damaged(l, "a row of a window", err);
+	link_row(k, p, value, n, head.seq, head.time);
+	return 0;
+}
+
+static int
+load_section(struct fl_keyed *k, bool rows, struct fl_aggs_loader *loader, struct fl_load *l,
+	     struct fl_err *err)
+{
+	struct fl_window_entries *b = fl_xcalloc(1, sizeof *b);
+	struct fl_entry *entry[FL_WINDOW_LOAD_BATCH];
+	int rc;
+
+	while ((rc = fl_window_load_entries(b, l, true, &k->keys, err)) > 0) {
+		rc = fl_table_put(&k->table, b->key, NULL, b->n, 0, entry, NULL, err);
+		for (uint32_t i = 0; i < b->n && rc == 0; i++)
+			rc = rows ? load_row(k, entry[i], &b->ns[i], b->value[i], b->value_len[i],
+					     l, err)
+				  : load_pane(k, entry[i], &b->ns[i], loader, b->value[i],
+					      b->value_len[i], l, err);
+		if (rc < 0)
+			break;
+	}
+	fl_window_entries_release(b);
+	free(b);
+	return rc;
+}
+
+int
+fl_keyed_load(struct fl_keyed *k, struct fl_load *l, struct fl_err *err)
+{
+	struct fl_window_saved w = { .engine = "keyed", .spec = k->said, .updates = k->updates };
+	int rc = fl_window_load(l, &w, fl_run_header(k->run, 0), k->aggs, err);
+
+	if (rc == 0) {
+		k->seq = w.seq;
+		k->wm_ms = w.wm_ms;
+		fl_timers_start(&k->timers, w.timer_ms);
+		rc = fl_window_section(l, "panes", err);
+	}
+	if (rc == 0)
+		rc = load_section(k, false, w.loader, l, err);
+	if (rc == 0)
+		rc = fl_window_section(l, "rows", err);
+	if (rc == 0)
+		rc = load_section(k, true, NULL, l, err);
+	fl_aggs_loader_free(w.loader);
+	if (rc == 0 && k->spec.processing_time)
+		fl_run_timer(k->run, fl_timers_earliest(&k->timers));
+	return rc < 0 ? rc : fl_budget_check(&k->budget, fl_keyed_bytes(k) - k->budget.used, err);
 }

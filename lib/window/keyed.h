@@ -23,6 +23,7 @@
 #ifndef FL_WINDOW_KEYED_H
 #define FL_WINDOW_KEYED_H
 
+#include "checkpoint/snapshot.h"
 #include "window/late.h"
 #include "window/results.h"
 #include "window/timers.h"
@@ -40,9 +41,10 @@ struct fl_pane_more {
 };
 
 struct fl_keyed {
-	struct fl_window_spec spec;
-	struct fl_windows windows; /* tumble, slide, cumulate */
-	bool aligned;              /* one of these */
+	struct fl_window_spec spec; /* with count and eager expanded */
+	struct fl_window_spec said; /* as it was said */
+	struct fl_windows windows;  /* tumble, slide, cumulate */
+	bool aligned;               /* one of these */
 	bool updates;
 	bool keeps_rows; /* panes hold records */
 	struct fl_run *run;
@@ -70,7 +72,7 @@ struct fl_keyed {
 	bool ending;   /* the watermark goes to the end of time */
 	uint64_t seq;
 	const struct fl_batch *batch; /* in hand */
-	struct fl_buf entries, wm_scratch;
+	struct fl_buf entries, wm_scratch, packed;
 	struct fl_badrows bad;
 	struct fl_build rows; /* kept records, as a batch again */
 	struct fl_build out;  /* rows as the result: with their bounds */
@@ -86,6 +88,11 @@ int fl_keyed_open(struct fl_keyed *k, struct fl_run *run, const struct fl_window
 void fl_keyed_release(struct fl_keyed *k);
 
 int fl_keyed_batch(struct fl_keyed *k, const struct fl_batch *b, struct fl_err *err);
+
+/* For fl_op's snapshot, restore and state_bytes; between two batches. */
+void fl_keyed_save(const struct fl_keyed *k, struct fl_save *s);
+int fl_keyed_load(struct fl_keyed *k, struct fl_load *l, struct fl_err *err);
+size_t fl_keyed_bytes(const struct fl_keyed *k);
 
 /* The watermark (or the clock, for processing time) has reached wm_ms. */
 int fl_keyed_advance(struct fl_keyed *k, int64_t wm_ms, struct fl_err *err);

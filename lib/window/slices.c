@@ -4,26 +4,39 @@
 #include <stdlib.h>
 
 #include "time/timestamp.h"
+#include "window/save.h"
 
 struct fl_slice {
 	int64_t start, end;
 	int64_t first_due; /* watermark at which the first window with it fires */
 	int64_t gone;      /* watermark at which the last window with it is cleaned up */
 	bool hole;         /* between the windows of a slide > size */
+	bool evicted;      /* keys may be on disk: what the table has are parts */
+	bool stored;       /* something may be there */
 	struct fl_table table;
 	struct fl_buf pending; /* uint32_t: records of the batch not yet added */
 };
 
-enum { ENTRY_INIT = 1 }; /* fl_entry.flags: the accumulator was initialised */
+/* fl_entry.flags: the accumulator was initialised, has changed since it was written. */
+enum { ENTRY_INIT = 1, ENTRY_DIRTY = 2 };
+
+#define FIRE_PORTION 4096u /* rows made at once of what comes from disk */
+
+static bool
+on_disk(const struct fl_slices *s)
+{
+	return s->parts.backend != NULL;
+}
 
 int
 fl_slices_open(struct fl_slices *s, struct fl_run *run, const struct fl_window_spec *spec,
 	       struct fl_aggs *aggs, struct fl_results *results, struct fl_late *late, bool updates,
 	       struct fl_err *err)
 {
-	int rc;
+	int rc = 0;
 
-	*s = (struct fl_slices){ .lateness = spec->lateness,
+	*s = (struct fl_slices){ .spec = *spec,
+				 .lateness = spec->lateness,
 				 .processing_time = spec->processing_time,
 				 .updates = updates,
 				 .run = run,
@@ -32,9 +45,13 @@ fl_slices_open(struct fl_slices *s, struct fl_run *run, const struct fl_window_s
 				 .late = late,
 				 .wm_ms = FL_TIME_MIN,
 				 .due_ms = FL_TIME_MAX };
-	fl_budget_init(&s->budget, fl_run_memory_max(run));
+	s->spec.late = NULL;
+	rc = fl_parts_open(&s->parts, run, aggs, NULL, err);
+	fl_budget_init(&s->budget, on_disk(s) ? SIZE_MAX : fl_run_memory_max(run));
 	fl_keys_init(&s->keys);
 	fl_table_init(&s->merged, &s->budget, fl_aggs_size(aggs));
+	if (rc < 0)
+		return rc;
 	if (spec->kind == FL_WINDOW_TUMBLE)
 		rc = fl_windows_tumble(&s->windows, spec->size, spec->offset, err);
 	else if (spec->kind == FL_WINDOW_SLIDE)
@@ -70,7 +87,10 @@ fl_slices_release(struct fl_slices *s)
 	for (uint32_t i = 0; i < s->count; i++)
 		slice_release(s, &s->slice[i]);
 	free(s->slice);
+	clear_table(s, &s->merged);
 	fl_table_release(&s->merged);
+	fl_parts_release(&s->parts);
+	free(s->files);
 	fl_budget_release(&s->budget);
 	fl_keys_release(&s->keys);
 	fl_buf_release(&s->wm_scratch);
@@ -171,22 +191,118 @@ slice_at(struct fl_slices *s, int64_t time)
 	return sl;
 }
 
-/* Slices all of whose windows are cleaned up, or that never got a record. */
+/* ---- on disk ------------------------------------------------------------------------- */
+
+/* The namespace of a slice: namespaces ascend with time. */
+struct slice_ns {
+	char bytes[9];
+};
+
+static struct fl_bytes
+ns_of(const struct fl_slice *sl, struct slice_ns *ns)
+{
+	uint64_t start = (uint64_t)sl->start ^ (UINT64_C(1) << 63);
+
+	ns->bytes[0] = 'W';
+	for (int i = 0; i < 8; i++)
+		ns->bytes[1 + i] = (char)(start >> (56 - 8 * i));
+	return (struct fl_bytes){ ns->bytes, sizeof ns->bytes };
+}
+
 static void
-drop_slices(struct fl_slices *s)
+encode(void *ctx, const struct fl_entry *e, struct fl_buf *out)
+{
+	struct fl_slices *s = ctx;
+	struct fl_part part = { .seq = e->seq, .tags = e->tags };
+
+	fl_part_put(out, &part, s->aggs, e->value);
+}
+
+/* Write what has changed in a slice. */
+static int
+write_slice(struct fl_slices *s, struct fl_slice *sl, struct fl_err *err)
+{
+	struct slice_ns room;
+	size_t n = 0;
+
+	fl_buf_clear(&s->entries);
+	for (uint32_t i = 0; i < sl->table.count; i++) {
+		struct fl_entry *e = fl_table_at(&sl->table, i);
+
+		if (!(e->flags & ENTRY_DIRTY))
+			continue;
+		fl_buf_put(&s->entries, &e, sizeof e);
+		e->flags &= (uint8_t)~ENTRY_DIRTY;
+		n++;
+	}
+	sl->stored = sl->stored || n;
+	return n == 0 ? 0
+		      : fl_backend_write(s->parts.backend, ns_of(sl, &room),
+					 (struct fl_entry *const *)(void *)s->entries.data, n,
+					 sl->evicted, encode, s, err);
+}
+
+/*
+ * Write the slices with an edge in from .. to. evict: their tables begin empty; so do
+ * those whose parts were written, as they must not be written again.
+ */
+static int
+write_back(struct fl_slices *s, int64_t from, int64_t to, bool evict, struct fl_err *err)
+{
+	int rc = fl_backend_begin(s->parts.backend, err);
+
+	for (uint32_t i = 0; i < s->count && rc == 0; i++)
+		if (s->slice[i].start >= from && s->slice[i].end <= to)
+			rc = write_slice(s, &s->slice[i], err);
+	if (rc == 0)
+		rc = fl_backend_end(s->parts.backend, err);
+	for (uint32_t i = 0; i < s->count && rc == 0; i++) {
+		struct fl_slice *sl = &s->slice[i];
+
+		if (sl->start < from || sl->end > to || !sl->stored || !(evict || sl->evicted))
+			continue;
+		clear_table(s, &sl->table);
+		sl->evicted = true;
+	}
+	return rc;
+}
+
+static int
+check_memory(struct fl_slices *s, struct fl_err *err)
+{
+	size_t extra = fl_aggs_extra_bytes(s->aggs);
+
+	if (!on_disk(s))
+		return fl_budget_check(&s->budget, extra, err);
+	return s->budget.used + extra > fl_backend_cache_max(s->parts.backend)
+		       ? write_back(s, FL_TIME_MIN, FL_TIME_MAX, true, err)
+		       : 0;
+}
+
+/* Slices all of whose windows are cleaned up, or that never got a record. */
+static int
+drop_slices(struct fl_slices *s, struct fl_err *err)
 {
 	uint32_t kept = 0;
+	int rc = 0;
 
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct fl_slice *sl = &s->slice[i];
 
-		if (sl->gone <= s->wm_ms && sl->pending.len == 0)
-			slice_release(s, sl);
-		else
+		if (sl->gone > s->wm_ms || sl->pending.len) {
 			s->slice[kept++] = *sl;
+			continue;
+		}
+		if (sl->stored && rc == 0) {
+			struct slice_ns room;
+
+			rc = fl_backend_drop(s->parts.backend, ns_of(sl, &room), err);
+		}
+		slice_release(s, sl);
 	}
 	s->count = kept;
 	s->last = 0;
+	return rc;
 }
 
 /* ---- adding ------------------------------------------------------------------------- */
@@ -209,6 +325,7 @@ add_rows(struct fl_slices *s, struct fl_slice *sl, const struct fl_key *keys, co
 			fl_aggs_init(s->aggs, entry[i]->value);
 			entry[i]->flags |= ENTRY_INIT;
 		}
+		entry[i]->flags |= ENTRY_DIRTY;
 		accs[i] = entry[i]->value;
 	}
 	return fl_aggs_add(s->aggs, accs, rows, 0, n, s->seq, err);
@@ -237,7 +354,7 @@ add_pending(struct fl_slices *s, const struct fl_key *keys, struct fl_err *err)
 static bool
 in_window(const struct fl_slice *sl, const struct fl_window *w)
 {
-	return sl->start >= w->start && sl->end <= w->end && sl->table.live;
+	return sl->start >= w->start && sl->end <= w->end && (sl->table.live || sl->evicted);
 }
 
 static int
@@ -301,21 +418,213 @@ emit_table(struct fl_slices *s, const struct fl_window *w, const struct fl_table
 			      n, s->wm_ms, FL_INSERT, err);
 }
 
+/* ---- firing from disk ------------------------------------------------------------------ */
+
+/* The slices of a window, side by side: each at its next key. */
+struct side {
+	struct fl_backend_walk *walk;
+	struct fl_bytes order, value;
+	struct fl_key key;
+	bool ended;
+};
+
+struct disk_firing {
+	struct fl_slices *s;
+	const struct fl_window *window;
+	struct side *side;
+	uint32_t count;
+	struct fl_arrivals *arrivals;
+	void *acc, *other; /* scratch */
+	struct fl_buf order, value;
+};
+
+static int
+next_of(struct side *side, struct fl_err *err)
+{
+	int rc = fl_backend_walk_next(side->walk, &side->order, &side->key, &side->value, err);
+
+	side->ended = rc == 0;
+	return rc < 0 ? rc : 0;
+}
+
+static int
+compare_order(struct fl_bytes a, struct fl_bytes b)
+{
+	int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+
+	return order ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+/* The side whose key comes first; NULL: all have ended. *ret_more: others have it too. */
+static struct side *
+first_side(struct disk_firing *f, bool *ret_more)
+{
+	struct side *first = NULL;
+
+	*ret_more = false;
+	for (uint32_t i = 0; i < f->count; i++) {
+		struct side *side = &f->side[i];
+		int order;
+
+		if (side->ended)
+			continue;
+		order = first ? compare_order(side->order, first->order) : -1;
+		if (order < 0) {
+			first = side;
+			*ret_more = false;
+		} else if (order == 0) {
+			*ret_more = true;
+		}
+	}
+	return first;
+}
+
+/* One key of several slices: its sum, into f->value. */
+static int
+sum_sides(struct disk_firing *f, struct fl_part *sum, struct fl_err *err)
+{
+	struct fl_aggs *aggs = f->s->aggs;
+	int rc = 0;
+
+	*sum = (struct fl_part){ .seq = UINT64_MAX };
+	fl_aggs_init(aggs, f->acc);
+	for (uint32_t i = 0; i < f->count && rc == 0; i++) {
+		struct side *side = &f->side[i];
+		struct fl_part part;
+
+		if (side->ended ||
+		    compare_order(side->order, (struct fl_bytes){ f->order.data, f->order.len }) !=
+			    0)
+			continue;
+		fl_aggs_init(aggs, f->other);
+		rc = fl_part_get(side->value, &part, aggs, f->other, err);
+		if (rc == 0)
+			rc = fl_aggs_merge(aggs, f->acc, f->other, err);
+		fl_aggs_clear(aggs, f->other);
+		if (rc == 0 && part.seq < sum->seq)
+			*sum = part;
+		if (rc == 0)
+			rc = next_of(side, err);
+	}
+	fl_buf_clear(&f->value);
+	if (rc == 0)
+		fl_part_put(&f->value, sum, aggs, f->acc);
+	fl_aggs_clear(aggs, f->acc);
+	return rc;
+}
+
+/* All keys of the window's slices, by arrival. */
+static int
+merge_sides(struct disk_firing *f, struct fl_err *err)
+{
+	struct side *side;
+	bool more;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < f->count && rc == 0; i++)
+		rc = next_of(&f->side[i], err);
+	while (rc == 0 && (side = first_side(f, &more))) {
+		struct fl_part part;
+		struct fl_key key = side->key;
+
+		if (!more) {
+			rc = fl_part_head(side->value, &part, err);
+			key.tags = part.tags;
+			if (rc == 0)
+				rc = fl_arrivals_put(f->arrivals, part.seq, &key, side->value, err);
+			if (rc == 0)
+				rc = next_of(side, err);
+			continue;
+		}
+		fl_buf_clear(&f->order); /* what it views moves on with its side */
+		fl_buf_put(&f->order, side->order.p, side->order.n);
+		key.p = f->order.data + (side->key.p - side->order.p);
+		rc = sum_sides(f, &part, err);
+		key.tags = part.tags;
+		if (rc == 0)
+			rc = fl_arrivals_put(f->arrivals, part.seq, &key,
+					     (struct fl_bytes){ f->value.data, f->value.len }, err);
+	}
+	return rc;
+}
+
+/* A key that comes from disk, in its turn. */
+static int
+take_key(void *ctx, uint64_t seq, const struct fl_key *key, struct fl_bytes value,
+	 struct fl_err *err)
+{
+	struct disk_firing *f = ctx;
+	struct fl_slices *s = f->s;
+	struct fl_key k = *key;
+	struct fl_part part;
+	struct fl_entry *e;
+
+	k.hash = fl_key_hash(&s->keys, &k);
+	if (fl_table_put(&s->merged, &k, NULL, 1, seq, &e, NULL, err) < 0)
+		return err->code;
+	fl_aggs_init(s->aggs, e->value);
+	if (fl_part_get(value, &part, s->aggs, e->value, err) < 0)
+		return err->code;
+	if (s->merged.count < FIRE_PORTION)
+		return 0;
+	if (emit_table(s, f->window, &s->merged, err) < 0)
+		return err->code;
+	clear_table(s, &s->merged);
+	return 0;
+}
+
+static int
+fire_from_disk(struct fl_slices *s, const struct fl_window *w, struct fl_err *err)
+{
+	struct disk_firing f = { .s = s, .window = w };
+	struct slice_ns room;
+	int rc = write_back(s, w->start, w->end, true, err);
+
+	f.side = fl_xcalloc(s->count, sizeof *f.side);
+	f.arrivals = fl_arrivals_new(s->parts.backend);
+	f.acc = fl_xcalloc(1, fl_aggs_size(s->aggs) + 8);
+	f.other = fl_xcalloc(1, fl_aggs_size(s->aggs) + 8);
+	for (uint32_t i = 0; i < s->count && rc == 0; i++)
+		if (in_window(&s->slice[i], w) && s->slice[i].stored)
+			f.side[f.count++].walk = fl_backend_walk_open(s->parts.backend,
+								      ns_of(&s->slice[i], &room));
+	if (rc == 0)
+		rc = merge_sides(&f, err);
+	if (rc == 0)
+		rc = fl_arrivals_finish(f.arrivals, take_key, &f, err);
+	if (rc == 0 && s->merged.count)
+		rc = emit_table(s, w, &s->merged, err);
+	clear_table(s, &s->merged);
+	for (uint32_t i = 0; i < f.count; i++)
+		fl_backend_walk_close(f.side[i].walk);
+	fl_arrivals_free(f.arrivals);
+	fl_buf_release(&f.order);
+	fl_buf_release(&f.value);
+	free(f.side);
+	free(f.acc);
+	free(f.other);
+	return rc;
+}
+
 static int
 fire(struct fl_slices *s, const struct fl_window *w, struct fl_err *err)
 {
 	const struct fl_slice *only = NULL;
+	bool evicted = false;
 	uint32_t n = 0;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < s->count; i++) {
 		if (in_window(&s->slice[i], w)) {
 			only = &s->slice[i];
+			evicted = evicted || only->evicted;
 			n++;
 		}
 	}
 	if (n == 0)
 		return 0;
+	if (evicted)
+		return fire_from_disk(s, w, err);
 	if (n == 1)
 		return emit_table(s, w, &only->table, err);
 	for (uint32_t i = 0; i < s->count && rc == 0; i++)
@@ -345,13 +654,50 @@ fl_slices_advance(struct fl_slices *s, int64_t wm_ms, struct fl_err *err)
 	}
 	s->wm_ms = wm_ms;
 	if (s->count && s->slice[0].gone <= wm_ms) { /* the oldest goes first */
-		drop_slices(s);
+		if (drop_slices(s, err) < 0)
+			return err->code;
 		schedule(s);
 	}
 	return 0;
 }
 
 /* ---- records behind the watermark ------------------------------------------------------ */
+
+/* Add what a slice has of a key to *to, an entry of the scratch table, made if it is NULL. */
+static int
+add_part(struct fl_slices *s, const struct fl_key *key, uint64_t seq, uint32_t tags,
+	 const void *acc, struct fl_entry **to, struct fl_err *err)
+{
+	if (!*to && fl_table_put(&s->merged, key, NULL, 1, seq, to, NULL, err) < 0)
+		return err->code;
+	if (!((*to)->flags & ENTRY_INIT))
+		fl_aggs_init(s->aggs, (*to)->value);
+	(*to)->flags |= ENTRY_INIT;
+	(*to)->tags = tags;
+	return fl_aggs_merge(s->aggs, (*to)->value, acc, err);
+}
+
+/* The same for what is on disk: rare enough to be read for one key alone. */
+static int
+add_from_disk(struct fl_slices *s, const struct fl_slice *sl, const struct fl_key *key,
+	      struct fl_entry **to, struct fl_err *err)
+{
+	struct slice_ns room;
+	struct fl_bytes value;
+	struct fl_part part;
+	void *acc;
+	int rc = fl_backend_get(s->parts.backend, ns_of(sl, &room), key, 1, &value, err);
+
+	if (rc < 0 || !value.p)
+		return rc;
+	acc = fl_xcalloc(1, fl_aggs_size(s->aggs) + 8);
+	rc = fl_part_get(value, &part, s->aggs, acc, err);
+	if (rc == 0)
+		rc = add_part(s, key, part.seq, part.tags, acc, to, err);
+	fl_aggs_clear(s->aggs, acc);
+	free(acc);
+	return rc;
+}
 
 /* The sum of one key over a window's slices, into the scratch table's one entry. */
 static int
@@ -363,15 +709,12 @@ sum_key(struct fl_slices *s, const struct fl_window *w, const struct fl_key *key
 		const struct fl_slice *sl = &s->slice[i];
 		struct fl_entry *e;
 
-		if (!in_window(sl, w) || !(e = fl_table_get(&sl->table, key)))
+		if (!in_window(sl, w))
 			continue;
-		if (!*ret && fl_table_put(&s->merged, key, NULL, 1, e->seq, ret, NULL, err) < 0)
+		if (sl->evicted && add_from_disk(s, sl, key, ret, err) < 0)
 			return err->code;
-		if (!((*ret)->flags & ENTRY_INIT))
-			fl_aggs_init(s->aggs, (*ret)->value);
-		(*ret)->flags |= ENTRY_INIT;
-		(*ret)->tags = e->tags;
-		if (fl_aggs_merge(s->aggs, (*ret)->value, e->value, err) < 0)
+		e = fl_table_get(&sl->table, key);
+		if (e && add_part(s, key, e->seq, e->tags, e->value, ret, err) < 0)
 			return err->code;
 	}
 	return 0;
@@ -530,5 +873,161 @@ fl_slices_batch(struct fl_slices *s, const struct fl_batch *b, struct fl_err *er
 	s->seq += b->rows;
 	if (fl_late_flush(s->late, b, err) < 0)
 		return err->code;
-	return fl_budget_check(&s->budget, fl_aggs_extra_bytes(s->aggs), err);
+	return check_memory(s, err);
+}
+
+/* ---- snapshots ---------------------------------------------------------------------------- */
+
+size_t
+fl_slices_bytes(const struct fl_slices *s)
+{
+	if (on_disk(s))
+		return 0; /* files that are there already */
+	return s->budget.used + fl_aggs_extra_bytes(s->aggs);
+}
+
+/* All slices, also those without a key, and how many entries each has. */
+static void
+save_bounds(const struct fl_slices *s, struct fl_save *to)
+{
+	fl_save_section(to, "slices", 1, "{\"namespace\":\"window\",\"value\":\"int64\"}");
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct fl_window bounds = { s->slice[i].start, s->slice[i].end };
+		int64_t live = s->slice[i].table.live;
+		struct fl_state_entry e = { .ns = (const char *)&bounds,
+					    .ns_len = sizeof bounds,
+					    .key = "",
+					    .value = (const char *)&live,
+					    .value_len = sizeof live };
+
+		fl_save_entry(to, &e);
+	}
+}
+
+int
+fl_slices_before_save(struct fl_slices *s, struct fl_err *err)
+{
+	if (!on_disk(s))
+		return 0;
+	free(s->files);
+	s->files = NULL;
+	if (write_back(s, FL_TIME_MIN, FL_TIME_MAX, false, err) < 0)
+		return err->code;
+	return fl_parts_checkpoint(&s->parts, s->run, &s->files, err);
+}
+
+void
+fl_slices_save(const struct fl_slices *s, struct fl_save *to)
+{
+	const struct fl_header *in = fl_run_header(s->run, 0);
+	struct fl_window_saved w = { .engine = "slices",
+				     .spec = s->spec,
+				     .updates = s->updates,
+				     .wm_ms = s->wm_ms,
+				     .seq = s->seq };
+	struct fl_buf value = { 0 };
+
+	fl_window_save(to, &w, in, s->aggs);
+	save_bounds(s, to);
+	if (on_disk(s)) {
+		fl_parts_save(to, s->files);
+		return;
+	}
+	fl_window_save_section(to, "sums", in, s->aggs, true);
+	for (uint32_t i = 0; i < s->count; i++) {
+		const struct fl_table *t = &s->slice[i].table;
+		struct fl_window bounds = { s->slice[i].start, s->slice[i].end };
+
+		for (uint32_t k = 0; k < t->count; k++) {
+			const struct fl_entry *e = fl_table_at(t, k);
+
+			fl_buf_clear(&value);
+			fl_window_put_acc(&value, s->aggs, e->value);
+			fl_buf_put(&value, &e->seq, sizeof e->seq);
+			fl_window_save_entry(to, &bounds, e, &value);
+		}
+	}
+	fl_buf_release(&value);
+}
+
+/* Slices must be those that the windows make, one behind the other. */
+static int
+load_bounds(struct fl_slices *s, struct fl_load *l, struct fl_err *err)
+{
+	struct fl_state_entry e;
+	int rc;
+
+	while ((rc = fl_load_entry(l, &e, err)) > 0) {
+		struct fl_window bounds, own;
+		int64_t live;
+
+		if (e.ns_len != sizeof bounds || e.value_len != sizeof live)
+			return fl_load_damaged(l, "a slice", err);
+		memcpy(&bounds, e.ns, sizeof bounds);
+		memcpy(&live, e.value, sizeof live);
+		own = fl_slice_at(&s->windows, bounds.start);
+		if (own.start != bounds.start || own.end != bounds.end || live < 0 ||
+		    (s->count && s->slice[s->count - 1].end > bounds.start))
+			return fl_load_damaged(l, "the bounds of a slice", err);
+		fl_table_expect(&new_slice(s, s->count, &bounds)->table, (uint64_t)live);
+	}
+	return rc;
+}
+
+static int
+load_sums(struct fl_slices *s, struct fl_aggs_loader *loader, struct fl_load *l,
+	  const struct fl_window_entries *b, struct fl_err *err)
+{
+	struct fl_entry *entry[FL_WINDOW_LOAD_BATCH];
+	uint32_t count = s->count;
+	struct fl_slice *sl = slice_at(s, b->ns[0].start);
+
+	if (s->count != count || sl->start != b->ns[0].start || sl->end != b->ns[0].end)
+		return fl_load_damaged(l, "a sum of no slice", err);
+	if (fl_table_put(&sl->table, b->key, NULL, b->n, 0, entry, NULL, err) < 0)
+		return err->code;
+	for (uint32_t i = 0; i < b->n; i++) {
+		const char *acc, *rest;
+		uint32_t acc_len, rest_len;
+
+		if (entry[i]->flags ||
+		    !fl_window_split(b->value[i], b->value_len[i], sizeof entry[i]->seq, &acc,
+				     &acc_len, &rest, &rest_len))
+			return fl_load_damaged(l, "a sum", err);
+		fl_aggs_init(s->aggs, entry[i]->value);
+		entry[i]->flags |= ENTRY_INIT | ENTRY_DIRTY;
+		if (fl_aggs_loader_load(loader, entry[i]->value, acc, acc_len, err) < 0)
+			return err->code;
+		memcpy(&entry[i]->seq, rest, sizeof entry[i]->seq);
+	}
+	return check_memory(s, err);
+}
+
+int
+fl_slices_load(struct fl_slices *s, struct fl_load *l, struct fl_err *err)
+{
+	struct fl_window_saved w = { .engine = "slices", .spec = s->spec, .updates = s->updates };
+	struct fl_window_entries *b = fl_xcalloc(1, sizeof *b);
+	int rc = fl_window_load(l, &w, fl_run_header(s->run, 0), s->aggs, err);
+
+	b->one_ns = true;
+	if (rc == 0)
+		rc = fl_window_section(l, "slices", err);
+	if (rc == 0)
+		rc = load_bounds(s, l, err);
+	if (rc == 0)
+		rc = fl_parts_load(&s->parts, l, s->run, s->aggs, w.loader, "sums", err);
+	for (uint32_t i = 0; i < s->count && rc == 1; i++)
+		s->slice[i].evicted = s->slice[i].stored = true;
+	rc = rc == 1 ? 0 : rc;
+	while (rc == 0 && (rc = fl_window_load_entries(b, l, true, &s->keys, err)) > 0)
+		rc = load_sums(s, w.loader, l, b, err);
+	s->seq = w.seq;
+	s->wm_ms = w.wm_ms;
+	fl_aggs_loader_free(w.loader);
+	fl_window_entries_release(b);
+	free(b);
+	if (rc == 0)
+		schedule(s);
+	return rc < 0 ? rc : check_memory(s, err);
 }

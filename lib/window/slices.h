@@ -14,19 +14,26 @@
  *	and at a record one of whose windows has fired (it is late, or within the
  *	lateness fires its windows again).
  *
+ * With --backend rocksdb the tables of the slices are a cache in front of the disk
+ * (state/backend.h); a window some of whose slices are there is merged from there, in
+ * bounded memory.
+ *
  * Results: windows by their end, then start; within a window keys by first
  * arrival.
  */
 #ifndef FL_WINDOW_SLICES_H
 #define FL_WINDOW_SLICES_H
 
+#include "checkpoint/snapshot.h"
 #include "window/late.h"
+#include "window/parts.h"
 #include "window/results.h"
 
 struct fl_slice; /* one slice of time and its table */
 
 struct fl_slices {
 	struct fl_windows windows;
+	struct fl_window_spec spec; /* as it was said */
 	int64_t lateness;
 	bool processing_time;
 	bool updates; /* a window that fires again retracts what it said */
@@ -45,6 +52,8 @@ struct fl_slices {
 	struct fl_window next; /* that window */
 	uint64_t seq;          /* arrival number of the next record */
 
+	struct fl_parts parts;
+	char *files;            /* of the checkpoint that is being made */
 	struct fl_table merged; /* scratch: the sum of a window's slices */
 	struct fl_buf wm_scratch, entries, accs, order;
 	struct fl_badrows bad;
@@ -56,6 +65,12 @@ int fl_slices_open(struct fl_slices *s, struct fl_run *run, const struct fl_wind
 void fl_slices_release(struct fl_slices *s);
 
 int fl_slices_batch(struct fl_slices *s, const struct fl_batch *b, struct fl_err *err);
+
+/* For fl_op's before_snapshot, snapshot, restore and state_bytes; between two batches. */
+int fl_slices_before_save(struct fl_slices *s, struct fl_err *err);
+void fl_slices_save(const struct fl_slices *s, struct fl_save *to);
+int fl_slices_load(struct fl_slices *s, struct fl_load *l, struct fl_err *err);
+size_t fl_slices_bytes(const struct fl_slices *s);
 
 /* The watermark (or the clock) has reached wm_ms: fire what is due. */
 int fl_slices_advance(struct fl_slices *s, int64_t wm_ms, struct fl_err *err);

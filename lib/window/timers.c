@@ -28,6 +28,18 @@ fl_timers_init(struct fl_timers *t)
 	*t = (struct fl_timers){ .earliest = UINT64_MAX };
 }
 
+int64_t
+fl_timers_now(const struct fl_timers *t)
+{
+	return (int64_t)(t->now ^ (UINT64_C(1) << 63));
+}
+
+void
+fl_timers_start(struct fl_timers *t, int64_t now)
+{
+	t->now = ordered(now);
+}
+
 void
 fl_timers_release(struct fl_timers *t)
 {

@@ -36,6 +36,10 @@ struct fl_timers {
 void fl_timers_init(struct fl_timers *t);
 void fl_timers_release(struct fl_timers *t);
 
+/* The present moment; and an empty queue at that moment, as it was when it was saved. */
+int64_t fl_timers_now(const struct fl_timers *t);
+void fl_timers_start(struct fl_timers *t, int64_t now);
+
 void fl_timers_push(struct fl_timers *t, int64_t at, void *what);
 
 /*

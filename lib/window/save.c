@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "window/save.h"
+
+#include <stdio.h>
+
+#include "time/duration.h"
+
+#define VERSION 1u
+#define SECTION "window"
+#define LOADED_BYTES FL_MIB(4) /* copied at once, but for one that is larger */
+
+/* ---- the section "window" ---------------------------------------------------------- */
+
+/* The numbers of a specification by which two are the same windows. */
+static void
+numbers_of(const struct fl_window_spec *s, int64_t to[9])
+{
+	to[0] = s->kind;
+	to[1] = s->size;
+	to[2] = s->slide;
+	to[3] = s->offset;
+	to[4] = s->trigger;
+	to[5] = s->trigger_arg;
+	to[6] = s->purge;
+	to[7] = s->keep_count;
+	to[8] = s->keep_time;
+}
+
+static const char *const number_name[9] = {
+	"kind",        "size",  "slide",      "offset",    "trigger",
+	"trigger_arg", "purge", "keep_count", "keep_time",
+};
+
+static void
+put_keys(const struct fl_header *in, struct fl_buf *out)
+{
+	for (uint32_t i = 0; i < in->key_count; i++) {
+		const struct fl_column *c = &in->columns[in->keys[i]];
+
+		if (i)
+			fl_buf_putc(out, ',');
+		fl_buf_put(out, c->name, c->name_len);
+	}
+}
+
+void
+fl_window_save(struct fl_save *s, const struct fl_window_saved *w, const struct fl_header *in,
+	       const struct fl_aggs *aggs)
+{
+	struct fl_buf b = { 0 };
+	int64_t number[9];
+
+	fl_save_section(s, SECTION, VERSION, NULL);
+	fl_save_bytes(s, "engine", w->engine, strlen(w->engine));
+	numbers_of(&w->spec, number);
+	for (size_t i = 0; i < FL_ARRAY_LEN(number); i++)
+		fl_save_int(s, number_name[i], number[i]);
+	fl_save_int(s, "lateness", w->spec.lateness);
+	fl_save_int(s, "processing_time", w->spec.processing_time);
+	fl_save_int(s, "updates", w->updates);
+	fl_save_int(s, "watermark", w->wm_ms);
+	fl_save_int(s, "next_record", (int64_t)w->seq);
+	fl_save_int(s, "timer", w->timer_ms);
+	put_keys(in, &b);
+	fl_save_bytes(s, "keys", b.data, b.len);
+	if (aggs) {
+		fl_buf_clear(&b);
+		fl_aggs_parts(aggs, &b);
+		fl_save_bytes(s, "aggregates", b.data, b.len);
+	}
+	fl_buf_release(&b);
+}
+
+/* The words of fwindow, for a message. */
+static void
+describe(const struct fl_window_spec *s, struct fl_buf *out)
+{
+	static const char *const kind[] = { "none",     "tumble", "slide", "session",
+					    "cumulate", "count",  "global" };
+	static const char *const trigger[] = { "", " --trigger every=", " --trigger count=",
+					       " --trigger eager" };
+	char text[FL_DURATION_TEXT_MAX];
+	bool count = s->kind == FL_WINDOW_COUNT;
+
+	fl_buf_puts(out, (unsigned)s->kind < FL_ARRAY_LEN(kind) ? kind[s->kind] : "unknown");
+	for (int i = 0; i < 2; i++) {
+		int64_t v = i ? s->slide : s->size;
+
+		if (v == 0)
+			continue;
+		(void)fl_duration_format(v, text);
+		if (count)
+			fl_buf_printf(out, " %lld", (long long)v);
+		else
+			fl_buf_printf(out, " %s", text);
+	}
+	(void)fl_duration_format(s->offset, text);
+	if (s->offset)
+		fl_buf_printf(out, " --offset %s", text);
+	fl_buf_puts(out, (unsigned)s->trigger < FL_ARRAY_LEN(trigger) ? trigger[s->trigger] : "?");
+	(void)fl_duration_format(s->trigger_arg, text);
+	if (s->trigger == FL_TRIGGER_EVERY)
+		fl_buf_puts(out, text);
+	else if (s->trigger == FL_TRIGGER_COUNT)
+		fl_buf_printf(out, "%lld", (long long)s->trigger_arg);
+	(void)fl_duration_format(s->keep_time, text);
+	if (s->keep_time >= 0)
+		fl_buf_printf(out, " --keep %s", text);
+	else if (s->keep_count >= 0)
+		fl_buf_printf(out, " --keep %lld", (long long)s->keep_count);
+	fl_buf_puts(out, s->purge ? " --purge" : "");
+	fl_buf_puts(out, s->processing_time ? " --processing-time" : "");
+}
+
+#define ADVICE \
+	"give the line as it was, go back (fcheckpoint rewind), or another --uid to begin empty"
+
+static int
+check_windows(const struct fl_window_spec *now, const struct fl_window_spec *was,
+	      struct fl_err *err)
+{
+	int64_t a[9], b[9];
+	struct fl_buf old = { 0 }, new = { 0 };
+
+	numbers_of(now, a);
+	numbers_of(was, b);
+	if (memcmp(a, b, sizeof a) == 0 && now->processing_time == was->processing_time)
+		return 0;
+	describe(was, &old);
+	describe(now, &new);
+	(void)fl_fail(err, FL_ECONFIG,
+		      "the windows were \"%.*s\" at the checkpoint, and are \"%.*s\": " ADVICE,
+		      (int)old.len, old.data, (int)new.len, new.data);
+	fl_buf_release(&old);
+	fl_buf_release(&new);
+	return err->code;
+}
+
+static int
+check_keys(const struct fl_header *in, const struct fl_buf *was, struct fl_err *err)
+{
+	struct fl_buf now = { 0 };
+	int rc = 0;
+
+	put_keys(in, &now);
+	if (now.len != was->len || (now.len && memcmp(now.data, was->data, now.len) != 0))
+		rc = fl_fail(err, FL_ECONFIG,
+			     "the key was \"%.*s\" at the checkpoint, and is \"%.*s\": " ADVICE,
+			     (int)was->len, was->data ? was->data : "", (int)now.len,
+			     now.data ? now.data : "");
+	fl_buf_release(&now);
+	return rc;
+}
+
+/* What the section says, until all of it is known. */
+struct found {
+	struct fl_window_spec spec;
+	int64_t updates;
+	struct fl_buf engine, keys, parts;
+	bool has_parts;
+};
+
+static int
+take(struct found *f, struct fl_window_saved *to, const struct fl_state_entry *e,
+     struct fl_err *err)
+{
+	int64_t number[9], v;
+
+	if (fl_state_is(e, "engine"))
+		fl_buf_put(&f->engine, e->value, e->value_len);
+	else if (fl_state_is(e, "keys"))
+		fl_buf_put(&f->keys, e->value, e->value_len);
+	else if (fl_state_is(e, "aggregates"))
+		fl_buf_put(&f->parts, e->value, e->value_len);
+	if (fl_state_is(e, "engine") || fl_state_is(e, "keys") || fl_state_is(e, "aggregates")) {
+		f->has_parts = f->has_parts || fl_state_is(e, "aggregates");
+		return 0;
+	}
+	if (fl_state_int(e, &v, err) < 0)
+		return err->code;
+	numbers_of(&f->spec, number);
+	for (size_t i = 0; i < FL_ARRAY_LEN(number); i++)
+		number[i] = fl_state_is(e, number_name[i]) ? v : number[i];
+	f->spec.kind = (enum fl_window_kind)number[0];
+	f->spec.size = number[1];
+	f->spec.slide = number[2];
+	f->spec.offset = number[3];
+	f->spec.trigger = (enum fl_trigger_kind)number[4];
+	f->spec.trigger_arg = number[5];
+	f->spec.purge = number[6] != 0;
+	f->spec.keep_count = number[7];
+	f->spec.keep_time = number[8];
+	if (fl_state_is(e, "processing_time"))
+		f->spec.processing_time = v != 0;
+	else if (fl_state_is(e, "updates"))
+		f->updates = v;
+	else if (fl_state_is(e, "watermark"))
+		to->wm_ms = v;
+	else if (fl_state_is(e, "next_record"))
+		to->seq = (uint64_t)v;
+	else if (fl_state_is(e, "timer"))
+		to->timer_ms = v;
+	return 0;
+}
+
+static int
+check_found(const struct found *f, const struct fl_window_saved *now, const struct fl_header *in,
+	    bool has_aggs, struct fl_err *err)
+{
+	if (check_windows(&now->spec, &f->spec, err) < 0 || check_keys(in, &f->keys, err) < 0)
+		return err->code;
+	if (f->updates != now->updates)
+		return fl_fail(
+			err, FL_ECONFIG, "--updates was %s at the checkpoint, and is %s: " ADVICE,
+			f->updates ? "given" : "not given", now->updates ? "given" : "not given");
+	if (f->engine.len != strlen(now->engine) ||
+	    memcmp(f->engine.data, now->engine, f->engine.len) != 0 || f->has_parts != has_aggs)
+		return fl_fail(err, FL_ECONFIG,
+			       "the state is of another computation (%.*s, not %s): " ADVICE,
+			       (int)f->engine.len, f->engine.data ? f->engine.data : "",
+			       now->engine);
+	return 0;
+}
+
+int
+fl_window_load(struct fl_load *l, struct fl_window_saved *want, const struct fl_header *in,
+	       struct fl_aggs *aggs, struct fl_err *err)
+{
+	struct found f = { 0 };
+	struct fl_state_entry e;
+	int rc = fl_window_section(l, SECTION, err);
+
+	want->loader = NULL;
+	while (rc == 0 && (rc = fl_load_entry(l, &e, err)) > 0)
+		rc = take(&f, want, &e, err);
+	if (rc == 0)
+		rc = check_found(&f, want, in, aggs != NULL, err);
+	if (rc == 0 && aggs) {
+		want->loader = fl_aggs_loader_new(aggs, f.parts.data ? f.parts.data : "",
+						  f.parts.len, err);
+		rc = want->loader ? 0 : err->code;
+	}
+	fl_buf_release(&f.engine);
+	fl_buf_release(&f.keys);
+	fl_buf_release(&f.parts);
+	return rc;
+}
+
+int
+fl_window_section(struct fl_load *l, const char *name, struct fl_err *err)
+{
+	struct fl_state_section s;
+	int rc = fl_load_section(l, &s, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return fl_load_damaged(l, "a section is missing", err);
+	return strcmp(s.name, name) == 0 && s.version == VERSION ? 0 : fl_load_unknown(l, &s, err);
+}
+
+/* ---- sections of entries --------------------------------------------------------------- */
+
+static void
+put_string(struct fl_buf *out, const char *p, size_t n)
+{
+	fl_buf_putc(out, '"');
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '"' || p[i] == '\\')
+			fl_buf_putc(out, '\\');
+		if ((unsigned char)p[i] < ' ')
+			fl_buf_printf(out, "\\u%04x", (unsigned char)p[i]);
+		else
+			fl_buf_putc(out, p[i]);
+	}
+	fl_buf_putc(out, '"');
+}
+
+static void
+put_names(struct fl_buf *out, const struct fl_header *in, bool keys)
+{
+	uint32_t n = keys ? in->key_count : in->column_count;
+
+	fl_buf_puts(out, keys ? ",\"key\":[" : ",\"columns\":[");
+	for (uint32_t i = 0; i < n; i++) {
+		const struct fl_column *c = &in->columns[keys ? in->keys[i] : i];
+
+		if (i)
+			fl_buf_putc(out, ',');
+		put_string(out, c->name, c->name_len);
+	}
+	fl_buf_putc(out, ']');
+}
+
+void
+fl_window_save_section(struct fl_save *s, const char *name, const struct fl_header *in,
+		       const struct fl_aggs *aggs, bool by_window)
+{
+	struct fl_buf about = { 0 }, definition = { 0 };
+
+	fl_buf_puts(&about, by_window ? "{\"namespace\":\"window\"" : "{\"namespace\":\"\"");
+	fl_buf_puts(&about, aggs ? ",\"value\":\"aggregates\"" : ",\"value\":\"row\"");
+	if (in->changelog)
+		fl_buf_puts(&about, ",\"changelog\":true");
+	for (size_t i = 0; aggs && i < fl_aggs_count(aggs); i++) {
+		fl_buf_puts(&about, i ? "," : ",\"aggregates\":[");
+		fl_buf_clear(&definition);
+		fl_aggs_definition(aggs, i, &definition);
+		put_string(&about, definition.data, definition.len);
+	}
+	if (aggs)
+		fl_buf_putc(&about, ']');
+	put_names(&about, in, true);
+	put_names(&about, in, false);
+	fl_buf_put(&about, "}", 2);
+	fl_save_section(s, name, VERSION, about.data);
+	fl_buf_release(&about);
+	fl_buf_release(&definition);
+}
+
+void
+fl_window_put_acc(struct fl_buf *value, const struct fl_aggs *aggs, const void *acc)
+{
+	size_t at = value->len;
+	uint32_t n = 0;
+
+	fl_buf_put(value, &n, sizeof n);
+	if (aggs)
+		fl_aggs_save(aggs, acc, value);
+	n = (uint32_t)(value->len - at - sizeof n);
+	memcpy(value->data + at, &n, sizeof n);
+}
+
+bool
+fl_window_split(const char *value, uint32_t n, size_t extra, const char **ret_acc,
+		uint32_t *ret_acc_len, const char **ret_extra, uint32_t *ret_extra_len)
+{
+	uint32_t len;
+
+	if (n < sizeof len)
+		return false;
+	memcpy(&len, value, sizeof len);
+	n -= (uint32_t)sizeof len;
+	if (len > n || n - len < extra)
+		return false;
+	*ret_acc = value + sizeof len;
+	*ret_acc_len = len;
+	*ret_extra = *ret_acc + len;
+	*ret_extra_len = n - len;
+	return true;
+}
+
+void
+fl_window_save_entry(struct fl_save *s, const struct fl_window *ns, const struct fl_entry *e,
+		     const struct fl_buf *value)
+{
+	struct fl_key key = fl_entry_key(e);
+	int64_t bounds[2] = { ns ? ns->start : 0, ns ? ns->end : 0 };
+	struct fl_state_entry entry = {
+		.ns = (const char *)bounds,
+		.ns_len = ns ? sizeof bounds : 0,
+		.key = key.p,
+		.key_len = key.len == FL_KEY_NULL ? FL_STATE_NULL_KEY : key.len,
+		.key_tags = key.tags,
+		.value = value->data,
+		.value_len = (uint32_t)value->len,
+	};
+
+	fl_save_entry(s, &entry);
+}
+
+/* ---- many entries at once ----------------------------------------------------------------- */
+
+/* Copied; where to is said when nothing moves any more. */
+static void
+add_entry(struct fl_window_entries *b, const struct fl_state_entry *e)
+{
+	struct fl_key *key = &b->key[b->n];
+
+	memcpy(&b->ns[b->n], e->ns, e->ns_len);
+	*key = (struct fl_key){ .len = e->key_len, .tags = e->key_tags };
+	fl_buf_put(&b->bytes, e->key, e->key_len == FL_STATE_NULL_KEY ? 0 : e->key_len);
+	fl_buf_put(&b->bytes, e->value, e->value_len);
+	b->value_len[b->n++] = e->value_len;
+}
+
+_Static_assert(FL_STATE_NULL_KEY == FL_KEY_NULL, "a key that is NULL");
+
+static void
+point(struct fl_window_entries *b, const struct fl_keys *keys)
+{
+	const char *p = fl_buf_reserve(&b->bytes, 1) - b->bytes.len;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		b->key[i].p = p;
+		b->key[i].hash = fl_key_hash(keys, &b->key[i]);
+		p += b->key[i].len == FL_KEY_NULL ? 0 : b->key[i].len;
+		b->value[i] = p;
+		p += b->value_len[i];
+	}
+}
+
+int
+fl_window_load_entries(struct fl_window_entries *b, struct fl_load *l, bool by_window,
+		       const struct fl_keys *keys, struct fl_err *err)
+{
+	size_t ns_len = by_window ? sizeof b->ns[0] : 0;
+	struct fl_state_entry e;
+	int rc = 1;
+
+	b->n = 0;
+	fl_buf_clear(&b->bytes);
+	while (b->n < FL_WINDOW_LOAD_BATCH && b->bytes.len < LOADED_BYTES) {
+		if (b->holds)
+			e = b->held;
+		else
+			rc = fl_load_entry(l, &e, err);
+		b->holds = false;
+		if (rc <= 0)
+			break;
+		if (e.ns_len != ns_len)
+			return fl_load_damaged(l, "the bounds of a window", err);
+		if (b->one_ns && b->n && memcmp(&b->ns[0], e.ns, ns_len) != 0) {
+			b->held = e; /* borrowed until the next is asked for */
+			b->holds = true;
+			break;
+		}
+		add_entry(b, &e);
+	}
+	if (rc < 0)
+		return rc;
+	point(b, keys);
+	return b->n > 0;
+}
+
+void
+fl_window_entries_release(struct fl_window_entries *b)
+{
+	fl_buf_release(&b->bytes);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshots of aggregation: what slices.c, keyed.c and groups.c have in common.
+ *
+ * Section "window", entries with names: what the windows were, and the keys, the
+ * aggregates (fl_aggs_parts), the watermark, the arrival number of the next record.
+ * On restore the windows and the keys must be the same; the aggregates and the
+ * lateness may be others, as with Flink's savepoints.
+ *
+ * Behind it sections with an entry a key (and window): namespace the window's bounds,
+ * two int64_t, or nothing; the value
+ *	u32 length of the accumulator, the accumulator (fl_aggs_save), then what the
+ *	engine adds.
+ * Little-endian, as everything in a snapshot.
+ */
+#ifndef FL_WINDOW_SAVE_H
+#define FL_WINDOW_SAVE_H
+
+#include "checkpoint/snapshot.h"
+#include "expr/agg.h"
+#include "run/op.h"
+#include "state/table.h"
+#include "time/window.h"
+
+/* The section "window". */
+struct fl_window_saved {
+	const char *engine; /* "slices", "keyed", "groups" */
+	struct fl_window_spec spec;
+	bool updates;
+	int64_t wm_ms;
+	uint64_t seq;
+	int64_t timer_ms;              /* keyed.c: the present moment of its timers */
+	struct fl_aggs_loader *loader; /* loaded: for the accumulators; NULL: rows */
+};
+
+void fl_window_save(struct fl_save *s, const struct fl_window_saved *w, const struct fl_header *in,
+		    const struct fl_aggs *aggs);
+
+/*
+ * Read the section, which must be the next one. want: what there is now; filled with
+ * what was saved where that may differ, or goes on. FL_ECONFIG: what must not differ
+ * does. The caller frees want->loader, also after an error.
+ */
+int fl_window_load(struct fl_load *l, struct fl_window_saved *want, const struct fl_header *in,
+		   struct fl_aggs *aggs, struct fl_err *err);
+
+/* A section of that name and version 1 must come next: FL_EDATA. */
+int fl_window_section(struct fl_load *l, const char *name, struct fl_err *err);
+
+/*
+ * Begin a section of entries with accumulators (aggs) or rows; fcheckpoint show can
+ * print it.
+ */
+void fl_window_save_section(struct fl_save *s, const char *name, const struct fl_header *in,
+			    const struct fl_aggs *aggs, bool by_window);
+
+/* A value: the accumulator, the rest is appended by the caller. */
+void fl_window_put_acc(struct fl_buf *value, const struct fl_aggs *aggs, const void *acc);
+
+/* The parts of a value, where what is added has extra bytes (or more). False: damaged. */
+bool fl_window_split(const char *value, uint32_t n, size_t extra, const char **ret_acc,
+		     uint32_t *ret_acc_len, const char **ret_extra, uint32_t *ret_extra_len);
+
+void fl_window_save_entry(struct fl_save *s, const struct fl_window *ns, const struct fl_entry *e,
+			  const struct fl_buf *value);
+
+/* ---- many entries at once ---- */
+
+#define FL_WINDOW_LOAD_BATCH 256u
+
+/* Entries, copied, with their keys hashed. A zeroed struct is ready. */
+struct fl_window_entries {
+	bool one_ns; /* the caller's: only entries of one namespace at once */
+	uint32_t n;
+	struct fl_key key[FL_WINDOW_LOAD_BATCH];
+	struct fl_window ns[FL_WINDOW_LOAD_BATCH];
+	const char *value[FL_WINDOW_LOAD_BATCH];
+	uint32_t value_len[FL_WINDOW_LOAD_BATCH];
+	struct fl_buf bytes;
+	struct fl_state_entry held; /* of the next namespace */
+	bool holds;
+};
+
+/*
+ * The next ones of the section in hand: 1, 0 at its end. by_window: their namespaces
+ * must be bounds of windows; else empty.
+ */
+int fl_window_load_entries(struct fl_window_entries *b, struct fl_load *l, bool by_window,
+			   const struct fl_keys *keys, struct fl_err *err);
+void fl_window_entries_release(struct fl_window_entries *b);
+
+#endif
