@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "join/windowed.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "join/windows.h"
+#include "time/timestamp.h"
+
+struct windowed {
+	struct fl_run *run;
+	struct fl_wpairs out;
+	struct fl_budget budget;
+	struct fl_wstate st;
+	bool by_session;
+	struct fl_wslices slices;
+	struct fl_wsessions sessions;
+	uint64_t seq;
+	bool nulls[2]; /* rows whose key is NULL come out, too */
+	char what[160];
+
+	bool pairs_late; /* --late: rows of both sides in one file */
+	const char *late_path[2];
+	struct fl_side *late_file[2];
+	struct fl_buf late;                  /* uint32_t: rows of the batch in hand */
+	struct fl_buf scratch, packed, pool; /* of the batch in hand */
+};
+
+/* ---- late rows ------------------------------------------------------------------------------ */
+
+/* Each side's rows go to the file that its fwindow was given, or all to fjoin's --late. */
+static int
+open_late(struct windowed *w, const struct fl_join_options *o, struct fl_err *err)
+{
+	for (uint32_t i = 0; i < 2 && !o->late; i++) {
+		const struct fl_header *h = fl_run_header(w->run, i);
+
+		w->late_path[i] = h->window.late;
+		if (!h->window.late)
+			continue;
+		if (i == 1 && w->late_path[0] && strcmp(w->late_path[0], w->late_path[1]) == 0)
+			return fl_fail(err, FL_EUSAGE,
+				       "both sides have --late %s: two files, or fjoin --late for "
+				       "one with the rows of both",
+				       h->window.late);
+		w->late_file[i] = fl_run_side(w->run, h->window.late, h, err);
+		if (!w->late_file[i])
+			return err->code;
+	}
+	w->pairs_late = o->late;
+	return fl_pairs_late_open(&w->out.pairs, o->late, err);
+}
+
+static void
+add_late(struct windowed *w, enum fl_join_side side, uint32_t row)
+{
+	if (w->pairs_late)
+		fl_pairs_late(&w->out.pairs, side, row, false);
+	else
+		fl_buf_put(&w->late, &row, sizeof row);
+}
+
+static int
+flush_late(struct windowed *w, enum fl_join_side side, const struct fl_batch *b, struct fl_err *err)
+{
+	uint32_t n = (uint32_t)(w->late.len / sizeof(uint32_t));
+	struct fl_batch late;
+	int rc = 0;
+
+	if (n == 0)
+		return 0;
+	fl_run_late(w->run, n, w->late_path[side]);
+	if (w->late_file[side]) {
+		fl_batch_select(b, (const uint32_t *)(const void *)w->late.data, n, &w->pool,
+				&late);
+		rc = fl_side_write(w->late_file[side], fl_run_header(w->run, side), &late, err);
+	}
+	fl_buf_clear(&w->late);
+	return rc;
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+static int
+move_on(struct windowed *w, int64_t wm, struct fl_err *err)
+{
+	if (wm <= w->st.wm)
+		return 0;
+	return w->by_session ? fl_wsessions_advance(&w->sessions, wm, err)
+			     : fl_wslices_advance(&w->slices, wm, err);
+}
+
+static int
+add_row(struct windowed *w, enum fl_join_side side, const struct fl_key *key, int64_t time,
+	bool *ret_late, struct fl_err *err)
+{
+	const char *p = w->packed.data;
+	uint32_t len = (uint32_t)w->packed.len;
+	uint64_t seq = w->seq++;
+
+	return w->by_session
+		       ? fl_wsessions_add(&w->sessions, side, key, time, seq, p, len, ret_late, err)
+		       : fl_wslices_add(&w->slices, side, key, time, seq, p, len, ret_late, err);
+}
+
+static int
+on_batch(void *self, enum fl_join_side side, const struct fl_batch *b, struct fl_err *err)
+{
+	struct windowed *w = self;
+	const int64_t *wms = fl_batch_wm(b, &w->scratch);
+	const struct fl_key *keys;
+
+	fl_pairs_batch(&w->out.pairs, side, b);
+	if (fl_pairs_keys(&w->out.pairs, side, b, &keys, err) < 0)
+		return err->code;
+	for (uint32_t i = 0; i < b->rows; i++) {
+		bool late = false;
+
+		if (move_on(w, wms[i], err) < 0)
+			return err->code;
+		if (!w->nulls[side] && fl_pairs_key_is_null(&w->out.pairs, &keys[i]))
+			continue;
+		fl_buf_clear(&w->packed);
+		(void)fl_pairs_pack(b, i, &w->packed);
+		if (add_row(w, side, &keys[i], b->time[i], &late, err) < 0)
+			return err->code;
+		if (late)
+			add_late(w, side, i);
+	}
+	if (fl_budget_check(&w->budget, 0, err) < 0 || flush_late(w, side, b, err) < 0)
+		return err->code;
+	return fl_pairs_flush(&w->out.pairs, err);
+}
+
+static int
+advance(void *self, int64_t wm_ms, int64_t *forward_ms, struct fl_err *err)
+{
+	struct windowed *w = self;
+
+	(void)forward_ms;
+	if (move_on(w, wm_ms, err) < 0)
+		return err->code;
+	return fl_pairs_flush(&w->out.pairs, err);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static const char *
+kind_name(enum fl_window_kind kind)
+{
+	static const char *const names[] = { "none",     "tumble", "slide", "session",
+					     "cumulate", "count",  "global" };
+
+	return names[kind];
+}
+
+static int
+check_spec(const struct fl_window_spec *s, struct fl_err *err)
+{
+	if (s->kind == FL_WINDOW_COUNT || s->kind == FL_WINDOW_GLOBAL)
+		return fl_fail(err, FL_EUSAGE,
+			       "a join of %s windows is not possible: they have no end in time",
+			       kind_name(s->kind));
+	if (s->processing_time)
+		return fl_fail(err, FL_EUSAGE, "a window join needs event time");
+	if (s->trigger != FL_TRIGGER_DEFAULT || s->purge || s->keep_count >= 0 || s->keep_time >= 0)
+		return fl_fail(err, FL_EUSAGE,
+			       "a window join fires at the end of the window: no --trigger, "
+			       "--purge or --keep");
+	return 0;
+}
+
+static int
+check_inputs(struct fl_run *run, struct fl_err *err)
+{
+	const struct fl_window_spec *l = &fl_run_header(run, 0)->window;
+	const struct fl_window_spec *r = &fl_run_header(run, 1)->window;
+
+	if (check_spec(l, err) < 0 || check_spec(r, err) < 0)
+		return err->code;
+	if (l->kind != r->kind || l->size != r->size || l->slide != r->slide ||
+	    l->offset != r->offset || l->lateness != r->lateness)
+		return fl_fail(err, FL_EUSAGE,
+			       "the sides have different windows (%s, size %" PRId64
+			       " ms, lateness %" PRId64 " ms; %s, size %" PRId64
+			       " ms, lateness %" PRId64 " ms): give fwindow the same words on both",
+			       kind_name(l->kind), l->size, l->lateness, kind_name(r->kind),
+			       r->size, r->lateness);
+	for (uint32_t i = 0; i < 2; i++) {
+		const char *side = i == 0 ? "left" : "right";
+
+		if (!fl_run_header(run, i)->time)
+			return fl_fail(err, FL_EUSAGE,
+				       "the %s side has no event time: give --time where it is "
+				       "decoded, on both sides",
+				       side);
+		if (fl_run_header(run, i)->changelog)
+			return fl_fail(err, FL_EUSAGE,
+				       "the %s side is a changelog: it cannot be windowed", side);
+	}
+	return 0;
+}
+
+static int
+make_windows(const struct fl_window_spec *s, struct fl_windows *ret, struct fl_err *err)
+{
+	if (s->kind == FL_WINDOW_TUMBLE)
+		return fl_windows_tumble(ret, s->size, s->offset, err);
+	if (s->kind == FL_WINDOW_SLIDE)
+		return fl_windows_slide(ret, s->size, s->slide, s->offset, err);
+	return fl_windows_cumulate(ret, s->size, s->slide, s->offset, err);
+}
+
+static bool
+whole_seconds(const struct fl_window_spec *s)
+{
+	return s->kind != FL_WINDOW_SESSION && s->size % 1000 == 0 && s->slide % 1000 == 0 &&
+	       s->offset % 1000 == 0;
+}
+
+/* Which rows come out without a partner; which are looked at if their key is NULL. */
+static void
+set_told(struct windowed *w, enum fl_join_kind kind)
+{
+	w->out.told[0] = fl_join_is_outer(kind, FL_JOIN_SIDE_LEFT) || kind == FL_JOIN_ANTI;
+	w->out.told[1] = fl_join_is_outer(kind, FL_JOIN_SIDE_RIGHT);
+	w->nulls[0] = w->out.told[0];
+	w->nulls[1] = w->out.told[1];
+	/* they match nothing, but rows of both sides make the sessions */
+	if (w->by_session)
+		w->nulls[0] = w->nulls[1] = w->out.told[0] || w->out.told[1];
+}
+
+static int
+open(void *self, struct fl_run *run, const struct fl_join_options *o, struct fl_err *err)
+{
+	struct windowed *w = self;
+	const struct fl_window_spec spec = fl_run_header(run, 0)->window;
+	struct fl_pairs_form form = { .bounds = true,
+				      .seconds = whole_seconds(&spec),
+				      .timed = true };
+	struct fl_windows windows;
+
+	w->run = run;
+	fl_budget_init(&w->budget, fl_run_memory_max(run));
+	w->st = (struct fl_wstate){
+		.out = &w->out, .budget = &w->budget, .lateness = spec.lateness, .wm = FL_TIME_MIN
+	};
+	fl_slab_init(&w->st.slab, &w->budget);
+	if (check_inputs(run, err) < 0)
+		return err->code;
+	(void)snprintf(w->what, sizeof w->what,
+		       "window join (%s, size %" PRId64 " ms, slide %" PRId64 " ms, offset %" PRId64
+		       " ms)",
+		       kind_name(spec.kind), spec.size, spec.slide, spec.offset);
+	w->by_session = spec.kind == FL_WINDOW_SESSION;
+	set_told(w, o->kind);
+	if (w->by_session)
+		fl_wsessions_init(&w->sessions, &w->st, spec.size);
+	else if (make_windows(&spec, &windows, err) < 0)
+		return err->code;
+	else
+		fl_wslices_init(&w->slices, &w->st, &windows);
+	if (fl_pairs_open(&w->out.pairs, run, o, NULL, &form, err) < 0 || open_late(w, o, err) < 0)
+		return err->code;
+	free(fl_run_out(run)->time);
+	fl_run_out(run)->time = fl_xstrdup("window_time");
+	fl_run_in_time_order(run);
+	return 0;
+}
+
+static int
+columns(void *self, struct fl_err *err)
+{
+	struct windowed *w = self;
+
+	return fl_pairs_columns(&w->out.pairs, err);
+}
+
+static int
+end(void *self, struct fl_err *err)
+{
+	struct windowed *w = self;
+
+	(void)err;
+	fl_pairs_notes(&w->out.pairs);
+	return 0;
+}
+
+static void
+release(void *self)
+{
+	struct windowed *w = self;
+
+	if (!w->run)
+		return;
+	fl_wslices_release(&w->slices);
+	fl_wsessions_release(&w->sessions);
+	fl_slab_release(&w->st.slab);
+	fl_wpairs_release(&w->out);
+	fl_budget_release(&w->budget);
+	fl_buf_release(&w->late);
+	fl_buf_release(&w->scratch);
+	fl_buf_release(&w->packed);
+	fl_buf_release(&w->pool);
+}
+
+/* ---- snapshots --------------------------------------------------------------------------------- */
+
+/* Before the record in an entry's value: the side, the arrival number. */
+#define SAVED_BYTES 9u
+
+static void
+snapshot(void *self, struct fl_save *s)
+{
+	struct windowed *w = self;
+
+	fl_pairs_save(&w->out.pairs, w->what, s);
+	fl_save_section(s, "clock", 1, NULL);
+	fl_save_int(s, "watermark", w->st.wm);
+	fl_save_int(s, "arrivals", (int64_t)w->seq);
+	fl_save_section(s, "rows", 1, "{\"namespace\":\"window\",\"value\":\"row\"}");
+	if (w->by_session)
+		fl_wsessions_save(&w->sessions, s);
+	else
+		fl_wslices_save(&w->slices, s);
+}
+
+static int
+load_clock(struct windowed *w, struct fl_load *l, struct fl_err *err)
+{
+	struct fl_state_entry e;
+	int64_t seq;
+	int rc;
+
+	while ((rc = fl_load_entry(l, &e, err)) > 0) {
+		if (fl_state_is(&e, "watermark"))
+			rc = fl_state_int(&e, &w->st.wm, err);
+		else if (fl_state_is(&e, "arrivals") && (rc = fl_state_int(&e, &seq, err)) == 0)
+			w->seq = (uint64_t)seq;
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+static int
+load_row(struct windowed *w, const struct fl_state_entry *e, struct fl_load *l, struct fl_err *err)
+{
+	struct fl_key key = { .p = e->key, .len = e->key_len, .tags = e->key_tags };
+	enum fl_join_side side = FL_JOIN_SIDE_LEFT;
+	uint32_t len = e->value_len - SAVED_BYTES;
+	const char *p = e->value + SAVED_BYTES;
+	struct fl_window window;
+	uint64_t seq;
+
+	if (e->value_len < SAVED_BYTES || e->ns_len != 2 * sizeof(int64_t) ||
+	    (uint8_t)e->value[0] > 1 || fl_row_check(p, len, err) < 0)
+		return fl_load_damaged(l, "a kept row", err);
+	side = (enum fl_join_side)e->value[0];
+	memcpy(&seq, e->value + 1, sizeof seq);
+	memcpy(&window.start, e->ns, sizeof window.start);
+	memcpy(&window.end, e->ns + sizeof window.start, sizeof window.end);
+	fl_pairs_rehash(&w->out.pairs, &key);
+	if (w->by_session) {
+		if (fl_wsessions_load(&w->sessions, side, &key, &window, seq, p, len, err) < 0)
+			return err->code;
+	} else if (fl_wslices_load(&w->slices, side, &key, &window, seq, p, len, err) < 0) {
+		return err->code;
+	}
+	return fl_budget_check(&w->budget, 0, err);
+}
+
+static int
+load_rows(struct windowed *w, struct fl_load *l, struct fl_err *err)
+{
+	struct fl_state_entry e;
+	int rc;
+
+	while ((rc = fl_load_entry(l, &e, err)) > 0)
+		if (load_row(w, &e, l, err) < 0)
+			return err->code;
+	return rc;
+}
+
+static int
+restore(void *self, struct fl_load *l, struct fl_err *err)
+{
+	struct windowed *w = self;
+	struct fl_state_section s;
+	int rc;
+
+	while ((rc = fl_load_section(l, &s, err)) > 0) {
+		if (strcmp(s.name, FL_PAIRS_SECTION) == 0)
+			rc = fl_pairs_load(&w->out.pairs, w->what, l, err);
+		else if (strcmp(s.name, "clock") == 0)
+			rc = load_clock(w, l, err);
+		else if (strcmp(s.name, "rows") == 0)
+			rc = load_rows(w, l, err);
+		else
+			rc = fl_load_unknown(l, &s, err);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+static size_t
+state_bytes(const void *self)
+{
+	const struct windowed *w = self;
+
+	return w->st.slab.in_use;
+}
+
+const struct fl_join_engine fl_join_windowed = {
+	.name = "window join",
+	.self_size = sizeof(struct windowed),
+	.open = open,
+	.columns = columns,
+	.on_batch = on_batch,
+	.advance = advance,
+	.end = end,
+	.snapshot = snapshot,
+	.restore = restore,
+	.state_bytes = state_bytes,
+	.release = release,
+};

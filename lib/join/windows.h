@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of the window join: kept rows, the pairs of a window, and the two ways in which
+ * rows lie in windows, slices of time and sessions. Private to windowed.c,
+ * window-pairs.c, window-slices.c and window-sessions.c.
+ */
+#ifndef FL_JOIN_WINDOWS_H
+#define FL_JOIN_WINDOWS_H
+
+#include "join/pairs.h"
+#include "join/slab.h"
+#include "state/table.h"
+#include "time/window.h"
+
+/* A kept row. */
+struct fl_wrow {
+	struct fl_wrow *next; /* of the same cell and side */
+	uint64_t seq;         /* arrival number, of both sides together */
+	uint32_t len;
+	char data[]; /* packed: stream/row.h */
+};
+
+/* The rows of one key in a slice or a session. */
+struct fl_wcell {
+	struct fl_wrow *first[2];
+	struct fl_wrow *last[2];
+};
+
+/* A left row and the right rows that it may match: a number of pairs.rights. */
+struct fl_wunit {
+	const struct fl_wrow *left; /* NULL: the group ends, right rows left alone come out */
+	uint32_t right_first;
+	uint32_t right_count;
+	struct fl_window window;
+};
+
+/* Pairs that are about to come out. */
+struct fl_wpairs {
+	struct fl_pairs pairs;
+	bool told[2];          /* rows without a partner come out (outer, anti) */
+	struct fl_buf lefts;   /* const struct fl_wrow *, of the group in hand */
+	struct fl_buf rights;  /* the same, of groups not yet told */
+	struct fl_buf matched; /* one byte a right row */
+	struct fl_buf units;   /* struct fl_wunit */
+};
+
+/*
+ * The pairs of one key in one window, whose rows lie in cells[0..n). They come out here
+ * or, at the latest, with fl_wpairs_flush. wm: the watermark they carry. null_key: its
+ * rows match nothing.
+ */
+int fl_wpairs_group(struct fl_wpairs *p, const struct fl_window *w,
+		    const struct fl_wcell *const *cells, uint32_t n, bool null_key, int64_t wm,
+		    struct fl_err *err);
+int fl_wpairs_flush(struct fl_wpairs *p, int64_t wm, struct fl_err *err);
+void fl_wpairs_release(struct fl_wpairs *p);
+
+/* The row that came first; UINT64_MAX for an empty cell. */
+uint64_t fl_wcell_seq(const struct fl_wcell *c);
+void fl_wcell_add(struct fl_wcell *c, enum fl_join_side side, struct fl_slab *slab, uint64_t seq,
+		  const char *p, uint32_t len);
+void fl_wcell_free(struct fl_wcell *c, struct fl_slab *slab);
+
+/* Write the rows of a cell as entries of the section in hand. */
+void fl_wcell_save(const struct fl_wcell *c, const struct fl_window *w, const struct fl_key *key,
+		   struct fl_save *s, struct fl_buf *value);
+
+/* What slices and sessions share. */
+struct fl_wstate {
+	struct fl_wpairs *out;
+	struct fl_budget *budget;
+	struct fl_slab slab;
+	int64_t lateness;
+	int64_t wm;
+};
+
+/* ---- slices: tumble, slide, cumulate ---- */
+
+struct fl_wslices {
+	struct fl_wstate *st;
+	struct fl_windows windows;
+	struct fl_buf list;   /* struct fl_wslice *, by their start */
+	uint32_t recent;      /* index of the one used last */
+	int64_t next_end;     /* of the window that fires next; FL_TIME_MAX: none */
+	int64_t next_drop;    /* watermark at which a slice goes */
+	struct fl_table keys; /* of a window of several slices, for the time of firing */
+	struct fl_buf groups, links, cells;
+};
+
+void fl_wslices_init(struct fl_wslices *s, struct fl_wstate *st, const struct fl_windows *w);
+void fl_wslices_release(struct fl_wslices *s);
+
+/* A record. Sets *ret_late if it came too late for all its windows; then it is not kept. */
+int fl_wslices_add(struct fl_wslices *s, enum fl_join_side side, const struct fl_key *key,
+		   int64_t time, uint64_t seq, const char *p, uint32_t len, bool *ret_late,
+		   struct fl_err *err);
+
+/* The watermark moves on: fire what is due, and set st->wm. */
+int fl_wslices_advance(struct fl_wslices *s, int64_t wm, struct fl_err *err);
+void fl_wslices_save(const struct fl_wslices *s, struct fl_save *to);
+
+/* A row that fl_wslices_save wrote; window: what its entry says. */
+int fl_wslices_load(struct fl_wslices *s, enum fl_join_side side, const struct fl_key *key,
+		    const struct fl_window *window, uint64_t seq, const char *p, uint32_t len,
+		    struct fl_err *err);
+
+/* ---- sessions ---- */
+
+struct fl_wsessions {
+	struct fl_wstate *st;
+	int64_t gap;
+	struct fl_table table; /* key -> its sessions */
+	struct fl_buf heap;    /* timers */
+	struct fl_buf gone;    /* sessions that go when all is told */
+};
+
+void fl_wsessions_init(struct fl_wsessions *s, struct fl_wstate *st, int64_t gap);
+void fl_wsessions_release(struct fl_wsessions *s);
+int fl_wsessions_add(struct fl_wsessions *s, enum fl_join_side side, const struct fl_key *key,
+		     int64_t time, uint64_t seq, const char *p, uint32_t len, bool *ret_late,
+		     struct fl_err *err);
+int fl_wsessions_advance(struct fl_wsessions *s, int64_t wm, struct fl_err *err);
+void fl_wsessions_save(const struct fl_wsessions *s, struct fl_save *to);
+int fl_wsessions_load(struct fl_wsessions *s, enum fl_join_side side, const struct fl_key *key,
+		      const struct fl_window *window, uint64_t seq, const char *p, uint32_t len,
+		      struct fl_err *err);
+
+#endif
