@@ -6,8 +6,42 @@
 EXTRA_DIST += \
 	bench/README.md \
 	bench/canon.c \
+	bench/flink/README.md \
+	bench/flink/pom.xml \
+	bench/flink/queries \
+	bench/flink/run \
+	bench/flink/src \
 	bench/gen.c \
 	bench/latency.c \
+	bench/nexmark/README.md \
+	bench/nexmark/compare \
+	bench/nexmark/generate \
+	bench/nexmark/generate.c \
+	bench/nexmark/q0.sh \
+	bench/nexmark/q1.sh \
+	bench/nexmark/q2.sh \
+	bench/nexmark/q3.sh \
+	bench/nexmark/q4.sh \
+	bench/nexmark/q5.sh \
+	bench/nexmark/q6.sh \
+	bench/nexmark/q7.sh \
+	bench/nexmark/q8.sh \
+	bench/nexmark/q9.sh \
+	bench/nexmark/q10.sh \
+	bench/nexmark/q11.sh \
+	bench/nexmark/q12.sh \
+	bench/nexmark/q13.sh \
+	bench/nexmark/q14.sh \
+	bench/nexmark/q15.sh \
+	bench/nexmark/q16.sh \
+	bench/nexmark/q17.sh \
+	bench/nexmark/q18.sh \
+	bench/nexmark/q19.sh \
+	bench/nexmark/q20.sh \
+	bench/nexmark/q21.sh \
+	bench/nexmark/q22.sh \
+	bench/nexmark/q23.sh \
+	bench/nexmark/run \
 	bench/run \
 	bench/setup-peers \
 	bench/timer.c \

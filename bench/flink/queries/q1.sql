@@ -1,0 +1,2 @@
+-- SPDX-License-Identifier: Apache-2.0
+SELECT auction, bidder, 0.908 * price AS price, `dateTime`, extra FROM bid
