@@ -4,11 +4,18 @@
 
 dist_man_MANS += \
 	man/fcat.1 \
+	man/fcheckpoint.1 \
+	man/fdedup.1 \
 	man/ffilter.1 \
+	man/fjoin.1 \
 	man/fkeyby.1 \
+	man/flue-checkpoint.5 \
 	man/flue-expressions.7 \
 	man/flue-stream.5 \
 	man/flue.7 \
 	man/fmap.1 \
+	man/fover.1 \
+	man/frank.1 \
 	man/freduce.1 \
+	man/funion.1 \
 	man/fwindow.1

@@ -19,7 +19,7 @@
 FLUE_SOURCE=${FLUE_SOURCE:-$(cd "$BATS_TEST_DIRNAME/.." && pwd)}
 FLUE_BUILD=${FLUE_BUILD:-$FLUE_SOURCE/_build}
 FLUE_BIN=${FLUE_BIN:-$FLUE_BUILD/tools}
-FLUE_TOOLS=${FLUE_TOOLS:-$(sed -n 's|^\ttools/\([a-z]*\).*|\1|p' "$FLUE_SOURCE/tools/local.mk" | xargs)}
+FLUE_TOOLS=${FLUE_TOOLS:-$(sed -n 's|^\ttools/\([a-z]*\)\( .*\)\{0,1\}$|\1|p' "$FLUE_SOURCE/tools/local.mk" | xargs)}
 FLUE_VERSION=${FLUE_VERSION:-$(sed -n 's/^AC_INIT(\[flue\], \[\(.*\)\])$/\1/p' "$FLUE_SOURCE/configure.ac")}
 FLUE_CC=${FLUE_CC:-cc}
 FLUE_CXX=${FLUE_CXX:-c++}

@@ -10,13 +10,22 @@
 
 TESTS_BATS = \
 	tests/acceptance.bats \
+	tests/begin.bats \
+	tests/changelog.bats \
+	tests/commit.bats \
+	tests/checkpoint-people.bats \
 	tests/examples.bats \
+	tests/follow.bats \
+	tests/fjoin.bats \
+	tests/fjoin-regular.bats \
 	tests/fuzz-replay.bats \
 	tests/golden.bats \
 	tests/help-man.bats \
 	tests/layers.bats \
 	tests/man-examples.bats \
+	tests/nexmark.bats \
 	tests/properties.bats \
+	tests/rank.bats \
 	tests/robust-data.bats \
 	tests/robust-exit.bats \
 	tests/robust-pipes.bats \
@@ -25,18 +34,22 @@ TESTS_BATS = \
 TESTS_UNIT = \
 	tests/unit/t-agg \
 	tests/unit/t-align \
+	tests/unit/t-checkpoint \
 	tests/unit/t-csv \
 	tests/unit/t-expr \
 	tests/unit/t-format \
 	tests/unit/t-gunzip \
 	tests/unit/t-jsonl \
 	tests/unit/t-number \
+	tests/unit/t-paths \
 	tests/unit/t-runner \
 	tests/unit/t-state \
 	tests/unit/t-stream \
-	tests/unit/t-time
+	tests/unit/t-time \
+	tests/unit/t-winstate
 
 FUZZERS = \
+	tests/fuzz/fuzz-checkpoint \
 	tests/fuzz/fuzz-csv \
 	tests/fuzz/fuzz-expr \
 	tests/fuzz/fuzz-frame \
@@ -49,8 +62,10 @@ EXTRA_DIST += \
 	tests/fuzz/corpus \
 	tests/fuzz/csv-oracle.h \
 	tests/fuzz/read-all.h \
+	tests/fuzz/reseal.h \
 	tests/golden \
 	tests/helper.bash \
+	tests/nexmark \
 	tests/robust.bash \
 	tests/run-man-examples \
 	tests/unit/expr-cases.h \
@@ -87,6 +102,13 @@ TESTS_ENV = \
 		ASAN_OPTIONS UBSAN_OPTIONS;
 AM_TESTS_ENVIRONMENT = $(TESTS_ENV)
 
+# make changelog-campaign SEEDS=10000 [SEED=1]: random changelogs against SQLite.
+SEED = 1
+SEEDS = 1000
+changelog-campaign: all
+	$(TESTS_ENV) FLUE_SEED=$(SEED) FLUE_SEEDS=$(SEEDS) $(BATS) $(srcdir)/tests/changelog.bats
+.PHONY: changelog-campaign
+
 # A fuzz target has libFuzzer's main, or, where that is not built in, one that replays
 # files. LDFLAGS of its own stand after AM_LDFLAGS.
 if ENABLE_FUZZERS
@@ -97,6 +119,8 @@ FUZZ_MAIN = tests/fuzz/replay-main.c
 check_PROGRAMS += $(FUZZERS)
 endif
 
+tests_fuzz_fuzz_checkpoint_SOURCES = tests/fuzz/fuzz-checkpoint.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_checkpoint_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_csv_SOURCES = tests/fuzz/fuzz-csv.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_csv_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_expr_SOURCES = tests/fuzz/fuzz-expr.c $(FUZZ_MAIN)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fcat: convert between text formats and frames; fold a changelog; show frames. */
+/* fcat: convert between text formats and frames; read and fold a changelog; show frames. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,9 @@
 struct fcat {
 	bool final;
 	bool frames;
+	bool changelog;
+	/* --changelog: the column op becomes the row kinds */
+	struct fl_buf kinds, rows, pool;
 	/* --final: the rows of the table, each with how often it is in it */
 	uint32_t op_column;   /* of a changelog that came as text, or FL_NO_COLUMN */
 	uint32_t *from;       /* outgoing column -> incoming one */
@@ -175,6 +178,69 @@ emit_table(struct fcat *f, struct fl_run *run, struct fl_err *err)
 	return rc;
 }
 
+/* ---- a changelog that comes as text ---------------------------------------------------- */
+
+static int
+open_changelog(struct fcat *f, struct fl_run *run, struct fl_err *err)
+{
+	const struct fl_header *in = fl_run_header(run, 0);
+	struct fl_header *out = fl_run_out(run);
+
+	f->op_column = fl_header_find(in, "op", 2);
+	if (in->changelog)
+		return fl_fail(err, FL_EUSAGE, "--changelog: this is a changelog already");
+	if (f->op_column == FL_NO_COLUMN)
+		return fl_fail(err, FL_EUSAGE, "--changelog: there is no column \"op\"");
+	for (uint32_t k = 0; k < out->key_count; k++) {
+		if (out->keys[k] == f->op_column)
+			return fl_fail(err, FL_EUSAGE,
+				       "--changelog: \"op\" is the key of these records");
+		out->keys[k] -= out->keys[k] > f->op_column;
+	}
+	/* the names behind it move up by one */
+	free(out->columns[f->op_column].name);
+	out->column_count--;
+	memmove(&out->columns[f->op_column], &out->columns[f->op_column + 1],
+		(out->column_count - f->op_column) * sizeof *out->columns);
+	out->changelog = true;
+	return 0;
+}
+
+static int
+add_kinds(struct fcat *f, struct fl_run *run, const struct fl_batch *b, struct fl_err *err)
+{
+	struct fl_badrows bad = { 0 };
+	struct fl_batch out;
+	uint32_t *row, n = 0;
+	uint8_t *kind;
+	int rc;
+
+	fl_buf_clear(&f->kinds);
+	fl_buf_clear(&f->rows);
+	kind = (uint8_t *)fl_buf_reserve(&f->kinds, b->rows + 1);
+	row = (uint32_t *)(void *)fl_buf_reserve(&f->rows, (b->rows + 1) * sizeof *row);
+	for (uint32_t i = 0; i < b->rows; i++) {
+		int k = row_kind(f, b, i, &bad);
+
+		if (k < 0)
+			continue;
+		kind[n] = (uint8_t)k;
+		row[n++] = i;
+	}
+	rc = fl_run_bad(run, b, &bad, NULL, err);
+	fl_badrows_release(&bad);
+	if (rc < 0 || n == 0)
+		return rc;
+	fl_batch_select(b, row, n, &f->pool, &out);
+	out.op = kind;
+	if (f->op_column < out.cols) {
+		out.cols--;
+		memmove(&out.col[f->op_column], &out.col[f->op_column + 1],
+			(out.cols - f->op_column) * sizeof *out.col);
+	}
+	return fl_emit(run, &out, err);
+}
+
 /* ---- frames --------------------------------------------------------------------------- */
 
 static const char *const frame_columns[] = { "frame", "type", "bytes", "rows", "what" };
@@ -270,8 +336,8 @@ words(void *self, struct fl_run *run, char **words, int count, int *ret_used, st
 
 	(void)words;
 	(void)count;
-	if (f->final && f->frames)
-		return fl_fail(err, FL_EUSAGE, "give --final or --frames, not both");
+	if (f->final + f->frames + f->changelog > 1)
+		return fl_fail(err, FL_EUSAGE, "give one of --changelog, --final and --frames");
 	if (f->frames)
 		fl_run_prefer_text(run);
 	*ret_used = 0;
@@ -285,6 +351,8 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 
 	if (f->final)
 		return open_final(f, run, err);
+	if (f->changelog)
+		return open_changelog(f, run, err);
 	if (f->frames)
 		open_frames(run);
 	else
@@ -304,7 +372,7 @@ columns(void *self, struct fl_run *run, struct fl_err *err)
 			       "--final: a new column, \"%s\", came after the first rows",
 			       in->columns[in->column_count - 1].name);
 	if (!f->frames)
-		fl_header_append(out, in, out->column_count);
+		fl_header_append(out, in, out->column_count + f->changelog);
 	return 0;
 }
 
@@ -315,6 +383,8 @@ on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *
 	struct fcat *f = self;
 
 	(void)input;
+	if (f->changelog)
+		return add_kinds(f, run, b, err);
 	return f->final ? fold(f, run, b, err) : 0;
 }
 
@@ -339,10 +409,17 @@ close_cat(void *self)
 	}
 	free(f->from);
 	free(f->cols);
+	fl_buf_release(&f->kinds);
+	fl_buf_release(&f->rows);
+	fl_buf_release(&f->pool);
 	fl_build_release(&f->build);
 }
 
 static const struct fl_opt opts[] = {
+	{ .name = "changelog",
+	  .type = FL_OPT_FLAG,
+	  .offset = offsetof(struct fcat, changelog),
+	  .help = "the text is a changelog: its column op is +I -U +U -D" },
 	{ .name = "final",
 	  .type = FL_OPT_FLAG,
 	  .offset = offsetof(struct fcat, final),

@@ -2,6 +2,7 @@
 /* fmap: compute columns. */
 #include <stdlib.h>
 
+#include "expr/paths.h"
 #include "run/op.h"
 
 struct definition {
@@ -20,6 +21,7 @@ struct fmap {
 	uint32_t *from;        /* outgoing column -> incoming one, or FL_NO_COLUMN: computed */
 	uint32_t columns_seen; /* of the incoming header */
 	struct fl_vec *cols;
+	struct fl_paths *paths; /* of all definitions */
 	struct fl_buf rows, pool, counts, good, set_pool;
 	struct fl_badrows bad;
 };
@@ -104,12 +106,14 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 	struct fl_header *out = fl_run_out(run);
 
 	m->def = fl_xcalloc(m->count, sizeof *m->def);
+	m->paths = fl_paths_new();
 	for (uint32_t i = 0; i < m->count; i++) {
 		struct definition *d = &m->def[i];
 
 		d->name = m->words[i];
 		d->name_len = (size_t)(strchr(d->name, '=') - d->name);
 		d->expr = fl_expr_new(d->name + d->name_len + 1, fl_run_expr_env(run));
+		fl_expr_share(d->expr, m->paths);
 	}
 	if (bind(m, in, err) < 0)
 		return err->code;
@@ -190,6 +194,7 @@ on_batch(void *self, struct fl_run *run, uint32_t input, const struct fl_batch *
 	m->cols = fl_xreallocarray(m->cols, out.cols, sizeof *m->cols);
 	out.col = m->cols;
 	fl_badrows_reset(&m->bad);
+	fl_paths_begin(m->paths, b);
 	for (uint32_t i = 0; i < out.cols; i++)
 		if (m->from[i] != FL_NO_COLUMN)
 			m->cols[i] = *fl_batch_col(b, m->from[i]);
@@ -245,6 +250,7 @@ close_map(void *self)
 
 	for (uint32_t i = 0; m->def && i < m->count; i++)
 		fl_expr_free(m->def[i].expr);
+	fl_paths_free(m->paths);
 	free(m->def);
 	free(m->from);
 	free(m->cols);

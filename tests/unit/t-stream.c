@@ -6,6 +6,7 @@
 
 #include "base/io.h"
 #include "stream/frame.h"
+#include "stream/raw.h"
 #include "tap.h"
 
 /* ---- a batch of every kind of column ---------------------------------------------- */
@@ -243,6 +244,7 @@ headers(void)
 	h.keyed = h.changelog = true;
 	h.time = fl_xstrdup("coalesce(.a, .b)");
 	h.format = fl_xstrdup("jsonl");
+	h.raw = true;
 	h.checkpoint_dir = fl_xstrdup("/a b/\"c");
 	h.attempt = 3;
 	h.window = (struct fl_window_spec){ .kind = FL_WINDOW_SLIDE,
@@ -354,6 +356,80 @@ watermarks(void)
 	fl_buf_release(&s);
 }
 
+/* ---- pieces of text ----------------------------------------------------------------- */
+
+static bool
+same_raw(const struct fl_raw *a, const struct fl_raw *b)
+{
+	return a->flags == b->flags && a->file == b->file && a->offset == b->offset &&
+	       a->len == b->len && a->dev == b->dev && a->ino == b->ino && a->pid == b->pid &&
+	       a->fd == b->fd && a->name_len == b->name_len &&
+	       memcmp(a->name, b->name, a->name_len) == 0 &&
+	       (!(a->flags & FL_RAW_BYTES) || memcmp(a->bytes, b->bytes, a->len) == 0);
+}
+
+/* Every byte of the payload changed: refused, or harmless. */
+static void
+damaged_raw(const char *payload, uint32_t len)
+{
+	uint64_t refused = 0, sum = 0;
+
+	for (uint32_t i = 0; i < len; i++) {
+		char *copy = fl_xmalloc(len); /* of this size, so that a stray read shows */
+		struct fl_frame f = { .type = FL_FRAME_BATCH, .payload = copy, .len = len };
+		struct fl_err err = { 0 };
+		struct fl_raw r;
+
+		memcpy(copy, payload, len);
+		copy[i] = (char)(copy[i] ^ 0x41);
+		if (fl_raw_decode(&f, &r, &err) < 0) {
+			refused++;
+		} else {
+			for (uint32_t k = 0; k < r.name_len; k++)
+				sum += (unsigned char)r.name[k];
+			for (uint64_t k = 0; r.bytes && k < r.len; k++)
+				sum += (unsigned char)r.bytes[k];
+		}
+		free(copy);
+	}
+	tap_ok(refused > 20 && sum > 0, "damaged pieces: %llu of %u refused, the others harmless",
+	       (unsigned long long)refused, len);
+}
+
+static void
+pieces(void)
+{
+	static const struct fl_raw raws[] = {
+		{ .flags = 0, .file = 3, .offset = 1u << 30, .len = 1u << 18, .dev = 5, .ino = 6,
+		  .pid = 7, .fd = 8, .name = "a b.csv", .name_len = 7 },
+		{ .flags = FL_RAW_BYTES, .len = 13, .name = "-", .name_len = 1,
+		  .bytes = "thirteen byte" },
+		{ .flags = FL_RAW_BYTES | FL_RAW_LAST, .name = "", .bytes = "" },
+		{ .flags = FL_RAW_LAST, .offset = INT64_MAX, .name = "x", .name_len = 1 },
+	};
+
+	for (size_t i = 0; i < FL_ARRAY_LEN(raws); i++) {
+		struct fl_frame_writer w = { .seq = 9, .started = true };
+		struct fl_err err = { 0 };
+		struct fl_frame f = { 0 };
+		struct fl_raw back = { 0 };
+		size_t need;
+		int64_t n;
+
+		fl_frame_raw(&w, &raws[i]);
+		n = fl_frame_parse(w.out.data, w.out.len, 9, &f, &need, &err);
+		tap_ok(n == (int64_t)w.out.len && fl_raw_decode(&f, &back, &err) == 0 &&
+			       same_raw(&raws[i], &back),
+		       "piece %zu reads back", i);
+		tap_ok(f.len >= 512, "piece %zu: few fit into a pipe", i);
+		f.len = 64;
+		tap_ok(fl_raw_decode(&f, &back, &err) == FL_EDATA, "piece %zu: cut off", i);
+		if (i == 1)
+			damaged_raw(w.out.data + FL_FRAME_HEAD, 512);
+		fl_frame_writer_release(&w);
+	}
+}
+
 int
 main(void)
 {
@@ -372,5 +448,6 @@ main(void)
 	headers();
 	controls();
 	watermarks();
+	pieces();
 	return tap_done();
 }
