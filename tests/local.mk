@@ -3,6 +3,7 @@
 #   a bats file     its line in TESTS_BATS
 #   a unit test     tests/unit/t-NAME.c: its line in TESTS_UNIT
 #   data of a test  its file or directory in EXTRA_DIST
+#   a tool           its two lines in "the tools with points"
 #   a fuzz target   tests/fuzz/fuzz-NAME.c: its line in FUZZERS, two lines
 #                   tests_fuzz_fuzz_NAME_… as the others have, and some small
 #                   inputs in tests/fuzz/corpus/fuzz-NAME
@@ -10,17 +11,23 @@
 
 TESTS_BATS = \
 	tests/acceptance.bats \
+	tests/backend.bats \
 	tests/begin.bats \
 	tests/changelog.bats \
+	tests/comfort.bats \
 	tests/commit.bats \
 	tests/checkpoint-people.bats \
 	tests/examples.bats \
 	tests/follow.bats \
+	tests/formats.bats \
+	tests/fsort.bats \
+	tests/fsource.bats \
 	tests/fjoin.bats \
 	tests/fjoin-regular.bats \
 	tests/fuzz-replay.bats \
 	tests/golden.bats \
 	tests/help-man.bats \
+	tests/install.bats \
 	tests/layers.bats \
 	tests/man-examples.bats \
 	tests/nexmark.bats \
@@ -30,6 +37,12 @@ TESTS_BATS = \
 	tests/robust-exit.bats \
 	tests/robust-pipes.bats \
 	tests/symbols.bats
+
+# The Debian packages are built by themselves, with flags of their own: once is enough.
+if !ENABLE_SANITIZE
+TESTS_BATS += tests/package.bats
+endif
+EXTRA_DIST += tests/package.bats
 
 TESTS_UNIT = \
 	tests/unit/t-agg \
@@ -48,6 +61,11 @@ TESTS_UNIT = \
 	tests/unit/t-time \
 	tests/unit/t-winstate
 
+# Lines that are killed at every point, and at random.
+TESTS_FAULT = \
+	tests/fault/matrix \
+	tests/fault/random
+
 FUZZERS = \
 	tests/fuzz/fuzz-checkpoint \
 	tests/fuzz/fuzz-csv \
@@ -59,12 +77,17 @@ FUZZERS = \
 
 EXTRA_DIST += \
 	$(TESTS_BATS) \
+	$(TESTS_FAULT) \
+	tests/examples \
+	tests/fault/case \
+	tests/fault/lines.bash \
 	tests/fuzz/corpus \
 	tests/fuzz/csv-oracle.h \
 	tests/fuzz/read-all.h \
 	tests/fuzz/reseal.h \
 	tests/golden \
 	tests/helper.bash \
+	tests/logs \
 	tests/nexmark \
 	tests/robust.bash \
 	tests/run-man-examples \
@@ -75,8 +98,37 @@ EXTRA_DIST += \
 
 # ---- how they are run -------------------------------------------------------------
 
-TESTS = $(TESTS_UNIT) $(TESTS_BATS)
+TESTS = $(TESTS_UNIT) $(TESTS_BATS) $(TESTS_FAULT)
 check_PROGRAMS += $(TESTS_UNIT)
+
+# The tools with points: the objects that are installed, linked with points.c, which
+# takes the place of lib/base/fault.c.
+FAULT_TOOLS = \
+	tests/fault/bin/fcat \
+	tests/fault/bin/fcheckpoint \
+	tests/fault/bin/fdedup \
+	tests/fault/bin/ffilter \
+	tests/fault/bin/fjoin \
+	tests/fault/bin/fkeyby \
+	tests/fault/bin/fmap \
+	tests/fault/bin/fover \
+	tests/fault/bin/frank \
+	tests/fault/bin/freduce \
+	tests/fault/bin/funion \
+	tests/fault/bin/fwindow
+check_PROGRAMS += $(FAULT_TOOLS)
+tests_fault_bin_fcat_SOURCES = tools/fcat.c tests/fault/points.c
+tests_fault_bin_fcheckpoint_SOURCES = $(tools_fcheckpoint_SOURCES) tests/fault/points.c
+tests_fault_bin_fdedup_SOURCES = tools/fdedup.c tests/fault/points.c
+tests_fault_bin_ffilter_SOURCES = tools/ffilter.c tests/fault/points.c
+tests_fault_bin_fjoin_SOURCES = tools/fjoin.c tests/fault/points.c
+tests_fault_bin_fkeyby_SOURCES = tools/fkeyby.c tests/fault/points.c
+tests_fault_bin_fmap_SOURCES = tools/fmap.c tests/fault/points.c
+tests_fault_bin_fover_SOURCES = tools/fover.c tests/fault/points.c
+tests_fault_bin_frank_SOURCES = tools/frank.c tests/fault/points.c
+tests_fault_bin_freduce_SOURCES = tools/freduce.c tests/fault/points.c
+tests_fault_bin_funion_SOURCES = tools/funion.c tests/fault/points.c
+tests_fault_bin_fwindow_SOURCES = tools/fwindow.c tests/fault/points.c
 
 # Both kinds print TAP, which Automake's driver reads: each test case counts.
 TEST_EXTENSIONS = .bats
@@ -96,11 +148,18 @@ TESTS_ENV = \
 	FLUE_VERSION='$(PACKAGE_VERSION)'; \
 	FLUE_CC='$(CC)'; \
 	FLUE_CXX='$(CXX)'; \
+	FLUE_FAULT_BIN='$(abs_builddir)/tests/fault/bin'; \
 	ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=1:$$ASAN_OPTIONS; \
 	UBSAN_OPTIONS=exitcode=99:print_stacktrace=1:$$UBSAN_OPTIONS; \
 	export PATH FLUE_BIN FLUE_BUILD FLUE_SOURCE FLUE_TOOLS FLUE_VERSION FLUE_CC FLUE_CXX \
-		ASAN_OPTIONS UBSAN_OPTIONS;
+		FLUE_FAULT_BIN ASAN_OPTIONS UBSAN_OPTIONS;
 AM_TESTS_ENVIRONMENT = $(TESTS_ENV)
+
+# make chaos KILLS=100000 [SEED=1]: random kills of all lines, any number.
+KILLS = 5000
+chaos: $(FAULT_TOOLS)
+	$(TESTS_ENV) SEED=$(SEED) KILLS=$(KILLS) $(srcdir)/tests/fault/random
+.PHONY: chaos
 
 # make changelog-campaign SEEDS=10000 [SEED=1]: random changelogs against SQLite.
 SEED = 1

@@ -17,7 +17,7 @@ lower(char c)
 size_t
 fl_edit_distance(const char *a, size_t an, const char *b, size_t bn, size_t limit)
 {
-	uint8_t row[COMPARED_MAX + 1];
+	uint8_t row[COMPARED_MAX + 1], above[COMPARED_MAX + 1] = { 0 }, two[COMPARED_MAX + 1];
 	size_t gap = an > bn ? an - bn : bn - an;
 
 	if (an > COMPARED_MAX || bn > COMPARED_MAX || gap >= limit)
@@ -27,6 +27,8 @@ fl_edit_distance(const char *a, size_t an, const char *b, size_t bn, size_t limi
 	for (size_t i = 1; i <= an; i++) {
 		uint8_t diagonal = row[0];
 
+		memcpy(two, above, sizeof two); /* the row before the one before */
+		memcpy(above, row, bn + 1);
 		row[0] = (uint8_t)i;
 		for (size_t j = 1; j <= bn; j++) {
 			uint8_t up = row[j];
@@ -34,6 +36,9 @@ fl_edit_distance(const char *a, size_t an, const char *b, size_t bn, size_t limi
 
 			best = up + 1 < best ? (uint8_t)(up + 1) : best;
 			best = row[j - 1] + 1 < best ? (uint8_t)(row[j - 1] + 1) : best;
+			if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
+			    lower(a[i - 2]) == lower(b[j - 1]) && two[j - 2] + 1 < best)
+				best = (uint8_t)(two[j - 2] + 1);
 			row[j] = best;
 			diagonal = up;
 		}

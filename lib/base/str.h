@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * Levenshtein distance of two counted strings, letter case ignored at no cost
- * of its own; limit if it is that or more (so that hopeless pairs are cheap).
+ * Levenshtein distance of two counted strings, two neighbours in the wrong order being
+ * one mistake, letter case ignored at no cost of its own; limit if it is that or more (so that hopeless pairs are cheap).
  */
 size_t fl_edit_distance(const char *a, size_t an, const char *b, size_t bn, size_t limit);
 

@@ -91,17 +91,25 @@ is_empty(const struct fl_ckdir *d)
 }
 
 /* The file "lock" marks a checkpoint directory. */
+static bool
+is_marked(const struct fl_ckdir *d)
+{
+	struct stat st;
+
+	return fstatat(d->fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
 static int
 check_kind(const struct fl_ckdir *d, bool create, struct fl_err *err)
 {
 	static const char *const dirs[] = { "claims", "pending", "work" };
-	struct stat st;
 	int fd;
 
-	if (fstatat(d->fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode)) {
+	if (is_marked(d)) {
 		if (!create)
 			return 0;
-	} else if (!create || !is_empty(d)) {
+	} else if (!create || (!is_empty(d) && !is_marked(d))) {
+		/* looked at twice: another source may be making it at this moment */
 		return fl_fail(err, FL_ECONFIG, "%s is no checkpoint directory%s", d->path,
 			       create ? ", and not empty: name a new one" : "");
 	}
@@ -341,6 +349,20 @@ fl_ckdir_try_lock(const struct fl_ckdir *d, const char *name, int *ret_fd, struc
 	else
 		(void)close(fd);
 	return rc;
+}
+
+bool
+fl_ckdir_is_locked(const struct fl_ckdir *d, const char *name)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	struct fl_err ignored;
+	int fd = open_lock(d, name, &ignored), rc;
+
+	if (fd < 0)
+		return false;
+	rc = fcntl(fd, F_OFD_GETLK, &l);
+	(void)close(fd);
+	return rc == 0 && l.l_type != F_UNLCK;
 }
 
 int

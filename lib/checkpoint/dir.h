@@ -120,6 +120,9 @@ int fl_ckdir_try_lock(const struct fl_ckdir *d, const char *name, int *ret_fd, s
 /* Whether a pipeline is running, or what is left of one. For people: it can change. */
 bool fl_ckdir_in_use(const struct fl_ckdir *d);
 
+/* Whether somebody has it, without taking it. */
+bool fl_ckdir_is_locked(const struct fl_ckdir *d, const char *name);
+
 /* ---- checkpoints ---- */
 
 enum fl_ck_state { FL_CK_NONE = 0, FL_CK_OPEN, FL_CK_COMPLETE, FL_CK_ABANDONED };
@@ -185,6 +188,8 @@ enum fl_request_kind {
 	FL_REQUEST_SAVEPOINT,  /* one that prune keeps; the job goes on */
 	FL_REQUEST_STOP,       /* a savepoint, then the end: windows do not fire */
 	FL_REQUEST_DRAIN,      /* the end as of the data: windows fire */
+	FL_REQUEST_FAIL,       /* a tool has failed, with this code: end at once. A foreign program
+	                          between begin and it (tee) may not tell for a long time */
 };
 
 /*

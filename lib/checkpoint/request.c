@@ -16,7 +16,7 @@
 static const char *const kind_name[] = {
 	[FL_REQUEST_NONE] = "none",           [FL_REQUEST_CHECKPOINT] = "checkpoint",
 	[FL_REQUEST_SAVEPOINT] = "savepoint", [FL_REQUEST_STOP] = "stop",
-	[FL_REQUEST_DRAIN] = "drain",
+	[FL_REQUEST_DRAIN] = "drain",         [FL_REQUEST_FAIL] = "fail",
 };
 
 struct request {

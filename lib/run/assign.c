@@ -9,7 +9,10 @@ static int
 open_format(struct fl_timefmt *f, const struct fl_options *opt, const char *format,
 	    struct fl_err *err)
 {
-	int year = opt->assume_year ? (int)opt->assume_year : FL_YEAR_NONE;
+	/* a format that is by itself without year is no mistake of who typed the line */
+	int year = opt->assume_year                               ? (int)opt->assume_year
+		   : format && !opt->time_format && strcmp(format, "syslog") == 0 ? FL_YEAR_LATEST
+									 : FL_YEAR_NONE;
 
 	return fl_timefmt_init(f,
 			       opt->time_format ? opt->time_format
@@ -25,8 +28,10 @@ fl_assigner_init(struct fl_assigner *a, const struct fl_options *opt, const stru
 	int rc;
 
 	*a = (struct fl_assigner){ .delay_ms = opt->watermark_ms, .wm_ms = FL_TIME_MIN };
-	if (opt->time)
+	if (opt->time && !(time && strcmp(opt->time, time) == 0)) {
 		time = opt->time;
+		time_format = NULL;
+	}
 	if (!time) {
 		if (opt->watermark || opt->watermark_at || opt->time_format)
 			return fl_fail(err, FL_EUSAGE, "--%s needs --time",
@@ -35,13 +40,13 @@ fl_assigner_init(struct fl_assigner *a, const struct fl_options *opt, const stru
 							   : "time-format");
 		return 0;
 	}
-	rc = open_format(&a->time_fmt, opt, opt->time ? NULL : time_format, err);
+	rc = open_format(&a->time_fmt, opt, time_format, err);
 	if (rc < 0)
 		return rc;
 	a->time = fl_expr_new(time, env);
 	if (!opt->watermark_at)
 		return 0;
-	rc = open_format(&a->wm_fmt, opt, opt->time ? NULL : time_format, err);
+	rc = open_format(&a->wm_fmt, opt, time_format, err);
 	a->wm_at = fl_expr_new(opt->watermark_at, env);
 	return rc;
 }

@@ -31,5 +31,7 @@ fl_format_by_name(const char *path)
 
 	if (len > 3 && strcmp(path + len - 3, ".gz") == 0)
 		len -= 3;
+	else if (len > 4 && strcmp(path + len - 4, ".zst") == 0)
+		len -= 4;
 	return by_ending(path, len);
 }

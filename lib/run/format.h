@@ -4,7 +4,7 @@
 #define FL_RUN_FORMAT_H
 
 /*
- * "csv", "tsv", "jsonl" for .csv .tsv .jsonl .ndjson, each also with .gz, and
+ * "csv", "tsv", "jsonl" for .csv .tsv .jsonl .ndjson, each also with .gz or .zst, and
  * "flue" for .flue; else NULL.
  */
 const char *fl_format_by_name(const char *path);

@@ -72,6 +72,16 @@ fl_input_release(struct fl_input *in)
 	fl_buf_release(&in->index);
 }
 
+void
+fl_input_reset(struct fl_input *in)
+{
+	struct fl_input was = *in;
+
+	fl_input_release(in);
+	fl_input_init(in, was.run, was.opt, was.env, was.files, was.file_count);
+	in->header_counted = was.header_counted;
+}
+
 int
 fl_input_fd(const struct fl_input *in)
 {
@@ -107,6 +117,7 @@ open_next(struct fl_input *in, struct fl_err *err)
 	if ((fcntl(in->fd, F_GETFL) & O_ACCMODE) == O_WRONLY) /* it was closed: guard_descriptors */
 		return fl_fail_errno(err, FL_ENOINPUT, EBADF, "cannot read %s", in->name);
 	in->regular = S_ISREG(st.st_mode);
+	in->modified_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 	if (S_ISFIFO(st.st_mode))
 		(void)fcntl(in->fd, F_SETPIPE_SZ, PIPE_BYTES); /* a hint */
 	if (in->regular)
@@ -245,6 +256,7 @@ start_text(struct fl_input *in, const char *format, struct fl_err *err)
 		.allow_ragged = opt->allow_ragged,
 		.record_max = opt->record_max,
 		.regex = opt->regex,
+		.logformat = opt->logformat,
 	};
 
 	in->mode = FL_INPUT_TEXT;
@@ -256,8 +268,8 @@ start_text(struct fl_input *in, const char *format, struct fl_err *err)
 	free(in->header.format);
 	in->header.format = fl_xstrdup(format);
 	in->last_record_ms = fl_clock_ms();
-	return fl_assigner_init(&in->assign, opt, in->env, in->format->time_column,
-				in->format->time_format, err);
+	return fl_assigner_init(&in->assign, opt, in->env, fl_reader_time_column(in->reader),
+				fl_reader_time_format(in->reader), err);
 }
 
 static int
@@ -320,7 +332,7 @@ changed_frames(const struct fl_input *in, struct fl_err *err)
 static int
 detect_gzip(struct fl_input *in)
 {
-	if (in->len - in->start < 2 || memcmp(in->buf + in->start, "\x1f\x8b", 2) != 0)
+	if (fl_packed_at(in->buf + in->start, in->len - in->start) != 1)
 		return 0;
 	in->gzip = true;
 	fl_gunzip_free(in->gunzip);
@@ -351,6 +363,13 @@ start_file(struct fl_input *in, bool *ret_none, struct fl_err *err)
 
 		if (have >= 2 && !in->gzip && !in->raw && detect_gzip(in))
 			continue;
+		if (have && have < 4 && !in->gzip && !in->raw && !in->eof &&
+		    fl_packed_at(in->buf + in->start, have) < 0) {
+			rc = fill(in, READ_SMALL, ret_none, err);
+			if (rc < 0 || *ret_none)
+				return rc;
+			continue;
+		}
 		if (have >= FL_MAGIC_LEN || in->eof)
 			break;
 		/* a short first line of a live source must not wait for more */
@@ -577,6 +596,8 @@ nothing_behind(struct fl_input *in, const struct fl_event *ev, struct fl_err *er
 {
 	if (ev->type != FL_EV_END)
 		return 0;
+	if (in->header.raw) /* fcheckpoint begin stays until its files are not needed any more */
+		return 0;
 	if (in->start == in->len && fill_soon(in, err) < 0)
 		return err->code;
 	if (in->start == in->len)
@@ -667,7 +688,7 @@ text_header(struct fl_input *in, bool *ret_told, struct fl_err *err)
 		return 0;
 	if (in->assign.time && !in->header.time)
 		in->header.time = fl_xstrdup(in->opt->time ? in->opt->time
-							   : in->format->time_column);
+							   : fl_reader_time_column(in->reader));
 	in->header_known = in->header_told = *ret_told = true;
 	in->columns_told = in->header.column_count;
 	return fl_assigner_bind(&in->assign, &in->header, err);
@@ -722,13 +743,32 @@ assign(struct fl_input *in, struct fl_batch *b, struct fl_err *err)
 	return rc;
 }
 
+/*
+ * Times without a year that nobody gave (--isyslog): the latest that is not after the
+ * file's modification time; of what has none, a pipe, not after now.
+ */
+static void
+say_year(struct fl_input *in)
+{
+	in->year_told = true;
+	fl_run_note(in->run,
+		    "%s: times without a year are taken as the latest before %s; --assume-year "
+		    "says another",
+		    in->name, in->regular ? "the file was modified" : "now");
+}
+
 static int
 text_batch(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
 {
 	struct fl_batch *b = &in->result.batch;
 
+	if (in->assign.time_fmt.assume_year == FL_YEAR_LATEST)
+		fl_timefmt_set_latest(&in->assign.time_fmt,
+				      in->regular ? in->modified_ms : fl_clock_ms());
 	if (assign(in, b, err) < 0)
 		return err->code;
+	if (in->assign.time_fmt.yearless && !in->year_told)
+		say_year(in);
 	ev->type = b->rows ? FL_EV_BATCH : FL_EV_NONE;
 	ev->batch = *b;
 	b->rows = 0;
@@ -884,7 +924,7 @@ tell_again(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
 	ev->type = FL_EV_HEADER;
 	if (in->assign.time && !in->header.time)
 		in->header.time =
-			fl_xstrdup(in->opt->time ? in->opt->time : in->format->time_column);
+			fl_xstrdup(in->opt->time ? in->opt->time : fl_reader_time_column(in->reader));
 	in->header_known = in->header_told = true;
 	in->columns_told = in->header.column_count;
 	return fl_assigner_bind(&in->assign, &in->header, err);
@@ -974,6 +1014,13 @@ fl_input_next(struct fl_input *in, struct fl_event *ev, struct fl_err *err)
 		ev->end = (struct fl_end){ .status = FL_END_COMPLETE };
 		return 0;
 	}
+}
+
+bool
+fl_input_pending(const struct fl_input *in)
+{
+	return in->mode == FL_INPUT_TEXT && (in->result.batch.rows || in->bad_pending ||
+					     in->wm_pending || in->failure.code);
 }
 
 void

@@ -60,6 +60,8 @@ struct fl_input {
 	bool gzip;
 	uint64_t taken; /* bytes of it that were read, unpacked */
 	struct fl_gunzip *gunzip;
+	int64_t modified_ms; /* the file, at its opening */
+	bool year_told;      /* that it gives the year of times */
 	struct fl_buf packed; /* compressed bytes not yet fed */
 	size_t packed_done;
 
@@ -109,6 +111,9 @@ void fl_input_init(struct fl_input *in, struct fl_run *run, const struct fl_opti
 		   const struct fl_expr_env *env, char **files, int count);
 void fl_input_release(struct fl_input *in);
 
+/* As after fl_input_init; that its header has been counted stays. */
+void fl_input_reset(struct fl_input *in);
+
 /*
  * What comes next. The first HEADER of a raw stream has no columns: after it the
  * runner says fl_input_decode, and the HEADER of the decoded text comes.
@@ -149,6 +154,9 @@ int fl_input_fd(const struct fl_input *in);
 
 /* When --idle-timeout next has to be looked at (clock, ms), or INT64_MAX. */
 int64_t fl_input_deadline(const struct fl_input *in);
+
+/* Whether fl_input_next has something to give that was read already. */
+bool fl_input_pending(const struct fl_input *in);
 
 /*
  * While this input has to wait (its barrier is here, another's is not): read

@@ -96,7 +96,7 @@ open_inputs(struct fl_run *run, char **files, int file_count, struct fl_err *err
 		return fl_fail(err, FL_EUSAGE, "at most %u inputs, not %u", run->op->inputs_max,
 			       count);
 	run->in = fl_xcalloc(count, sizeof *run->in);
-	run->poll = fl_xcalloc(count + 1, sizeof *run->poll);
+	run->poll = fl_xcalloc(count + 2, sizeof *run->poll);
 	for (; run->input_count < count; run->input_count++) {
 		uint32_t i = run->input_count;
 		bool own = several && i >= first && file_count;
@@ -134,6 +134,18 @@ finish_own(struct fl_run *run, struct fl_err *err)
 	return rc < 0 ? rc : stopped(run, err);
 }
 
+/* FILEs without a byte are no error, but may be a surprise. */
+static void
+note_empty(struct fl_run *run)
+{
+	for (uint32_t i = 0; i < run->input_count && !run->opened; i++) {
+		const struct fl_input *in = &run->in[i];
+
+		if (in->file_count == 1 && in->mode == FL_INPUT_TEXT && in->taken == 0)
+			fl_run_note(run, "%s is empty", in->name);
+	}
+}
+
 static int
 run_stream(struct fl_run *run, char **files, int file_count, struct fl_err *err)
 {
@@ -142,9 +154,14 @@ run_stream(struct fl_run *run, char **files, int file_count, struct fl_err *err)
 
 	if (open_inputs(run, files, file_count, err) < 0)
 		return err->code;
+	fl__progress_start(run);
+	fl__hint_start(run);
 	rc = fl_run_loop(run, err);
+	if (rc == 0 && run->opt.explain)
+		return run->explained ? 0 : fl__run_explain(run, err);
 	if (rc < 0)
 		return rc;
+	note_empty(run);
 	if (run->op->own_output)
 		return finish_own(run, err);
 	if (!run->opened) /* an empty input: there is nothing to write either */
@@ -158,6 +175,20 @@ run_stream(struct fl_run *run, char **files, int file_count, struct fl_err *err)
 		rc = fl_sides_end(run->sides, err);
 	fl__region_wait(run); /* commit waits for what it writes */
 	return rc < 0 ? rc : stopped(run, err);
+}
+
+/* The name alone, typed on a terminal: what it is for. */
+static bool
+asks_what(const struct fl_run *run)
+{
+	struct fl_buf text = { 0 };
+
+	if (run->argc > 1 || !isatty(STDIN_FILENO))
+		return false;
+	fl_options_short_help(run->op, &text);
+	(void)fwrite(text.data, 1, text.len, stderr);
+	fl_buf_release(&text);
+	return true;
 }
 
 /* Counts at exit: nothing is skipped or dropped silently. */
@@ -200,6 +231,7 @@ run_release(struct fl_run *run)
 		free(((struct fl_kept_side *)(void *)run->kept_sides.data)[i].path);
 	fl_buf_release(&run->kept_sides);
 	fl__region_release(run);
+	fl__progress_release(&run->progress);
 	free(run->self);
 }
 
@@ -224,7 +256,12 @@ int
 fl_main(const struct fl_op *op, int argc, char **argv)
 {
 	struct fl_run run = {
-		.op = op, .argc = argc, .argv = argv, .timer_ms = INT64_MAX, .wm_ms = INT64_MIN
+		.op = op,
+		.argc = argc,
+		.argv = argv,
+		.timer_ms = INT64_MAX,
+		.wm_ms = INT64_MIN,
+		.progress.signal_fd = -1,
 	};
 	struct fl_opt_group groups[FL_OPTION_GROUPS];
 	char **words = fl_xcalloc((size_t)argc + 1, sizeof *words), **files = NULL;
@@ -238,6 +275,10 @@ fl_main(const struct fl_op *op, int argc, char **argv)
 	fl_header_init(&run.out_header);
 	fl_output_init(&run.out);
 	fl_options_init(&run.opt, op, run.self, groups);
+	if (asks_what(&run)) {
+		status = -FL_EUSAGE;
+		goto out;
+	}
 	rc = parse(&run, groups, words, &file_count, &files, &err);
 	if (rc == 0) {
 		status = help_or_version(&run, groups);
@@ -250,12 +291,14 @@ fl_main(const struct fl_op *op, int argc, char **argv)
 		struct fl_err ignored; /* one message is enough */
 
 		/* what is finished leaves before the message that says why there is no more */
+		fl__region_failed(&run, status, err.quiet);
 		if (!run.end_sent && !op->own_output)
 			fl_output_fail(&run.out, wants_frames(argc, argv), status);
 		(void)fl_sides_flush(run.sides, &ignored);
 		if (!err.quiet)
 			(void)fprintf(stderr, "%s: %s\n", op->name, err.msg);
 	}
+	fl__progress_end(&run);
 	print_counts(&run);
 out:
 	run_release(&run);

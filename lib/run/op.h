@@ -126,6 +126,9 @@ struct fl_op {
 	/* About how many bytes snapshot will write; NULL: few. */
 	size_t (*state_bytes)(const void *self);
 
+	/* How many keys there is state for; NULL: not known. Both are asked often. */
+	int64_t (*state_keys)(const void *self);
+
 	/*
 	 * Before snapshot, never in a child: bring a state backend on disk up to the
 	 * barrier (write its cache back). NULL: nothing to do.
@@ -202,6 +205,9 @@ void fl_run_late(struct fl_run *run, uint64_t records, const char *path);
 
 /* A line for standard error at exit (a column that never came). Copied. */
 void fl_run_note(struct fl_run *run, const char *fmt, ...) FL_PRINTF(2, 3);
+
+/* The note that a column which was asked for never came, with the nearest that did. */
+void fl_run_unseen(struct fl_run *run, const char *name);
 
 /* What expressions may see besides columns: --tz, the start of the run. */
 const struct fl_expr_env *fl_run_expr_env(const struct fl_run *run);

@@ -30,6 +30,16 @@ static const struct fl_opt input_opts[] = {
 	  .offset = AT(in),
 	  .value = "logfmt",
 	  .help = "key=value lines" },
+	{ .name = "isyslog",
+	  .type = FL_OPT_SET,
+	  .offset = AT(in),
+	  .value = "syslog",
+	  .help = "syslog, RFC 3164 or 5424" },
+	{ .name = "ilogformat",
+	  .type = FL_OPT_STRING,
+	  .offset = AT(logformat),
+	  .arg = "FMT",
+	  .help = "nginx's log_format, Apache's LogFormat" },
 	{ .name = "iregex",
 	  .type = FL_OPT_STRING,
 	  .offset = AT(regex),
@@ -73,6 +83,21 @@ static const struct fl_opt output_opts[] = {
 	  .offset = AT(out),
 	  .value = "pprint",
 	  .help = "an aligned table" },
+	{ .name = "oxtab",
+	  .type = FL_OPT_SET,
+	  .offset = AT(out),
+	  .value = "xtab",
+	  .help = "a line a column" },
+	{ .name = "omd",
+	  .type = FL_OPT_SET,
+	  .offset = AT(out),
+	  .value = "md",
+	  .help = "a table of Markdown" },
+	{ .name = "ologfmt",
+	  .type = FL_OPT_SET,
+	  .offset = AT(out),
+	  .value = "logfmt",
+	  .help = "key=value lines" },
 	{ .name = "csv",
 	  .type = FL_OPT_SET,
 	  .offset = AT(in),
@@ -204,11 +229,19 @@ static const struct fl_opt other_opts[] = {
 	  .offset = AT(record_max),
 	  .arg = "SIZE",
 	  .help = "limit of a record; default 16M" },
+	{ .name = "progress",
+	  .type = FL_OPT_FLAG,
+	  .offset = AT(progress),
+	  .help = "what the tools are doing, on standard error" },
+	{ .name = "explain",
+	  .type = FL_OPT_FLAG,
+	  .offset = AT(explain),
+	  .help = "print the plan and the guarantee, process nothing" },
 	{ .name = "quiet",
 	  .letter = 'q',
 	  .type = FL_OPT_FLAG,
 	  .offset = AT(quiet),
-	  .help = "no counts at exit" },
+	  .help = "no counts at exit, no hints" },
 	{ .name = "help",
 	  .letter = 'h',
 	  .type = FL_OPT_FLAG,
@@ -247,8 +280,12 @@ fl_options_check(struct fl_options *o, struct fl_err *err)
 		return fl_fail(err, FL_EUSAGE, "--reject needs --on-error skip");
 	if (o->append && !o->output)
 		return fl_fail(err, FL_EUSAGE, "--append needs -o FILE");
+	if (o->regex && o->logformat)
+		return fl_fail(err, FL_EUSAGE, "give --iregex or --ilogformat, not both");
 	if (o->regex)
 		o->in = "regex";
+	if (o->logformat)
+		o->in = "logformat";
 	if (o->record_max < 1 || o->record_max > FL_MIB(32))
 		return fl_fail(err, FL_EUSAGE, "--max-record takes 1 to 32M");
 	return 0;
@@ -296,6 +333,14 @@ help_group(const struct fl_opt_group *g, struct fl_buf *out)
 		fl_buf_printf(out, " %s", word);
 	}
 	fl_buf_putc(out, '\n');
+}
+
+void
+fl_options_short_help(const struct fl_op *op, struct fl_buf *out)
+{
+	fl_buf_printf(out, "Usage: %s [options] %s\n%s.\n\n%s", op->name, op->usage, op->summary,
+		      op->notes);
+	fl_buf_printf(out, "\n%s --help shows the options; all of it: man %s\n", op->name, op->name);
 }
 
 void

@@ -11,6 +11,7 @@ struct fl_options {
 	/* input */
 	const char *in; /* format, or NULL: by name or content */
 	const char *regex;
+	const char *logformat;
 	bool implicit_header;
 	bool allow_ragged;
 	char ifs;
@@ -41,6 +42,8 @@ struct fl_options {
 	uint64_t record_max;
 	int color; /* 0 auto, 1 always, 2 never */
 	bool quiet;
+	bool progress;
+	bool explain;
 	bool help;
 	bool version;
 };
@@ -53,6 +56,9 @@ void fl_options_init(struct fl_options *o, const struct fl_op *op, void *self,
 
 /* What contradicts itself: FL_EUSAGE. */
 int fl_options_check(struct fl_options *o, struct fl_err *err);
+
+/* What it does, and two examples: for who types the name alone. Appended. */
+void fl_options_short_help(const struct fl_op *op, struct fl_buf *out);
 
 /* The text of --help, appended. */
 void fl_options_help(const struct fl_op *op, const struct fl_opt_group groups[FL_OPTION_GROUPS],

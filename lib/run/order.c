@@ -164,12 +164,39 @@ set_aside_rows(struct fl_run *run, uint32_t i, struct fl_err *err)
 	return rc;
 }
 
+/*
+ * A file that is read here stands behind what its reader has found and not yet given:
+ * that is set aside, too.
+ */
+static int
+set_aside_read(struct fl_run *run, uint32_t i, struct fl_err *err)
+{
+	struct fl_input *in = &run->in[i];
+
+	while (fl_input_pending(in)) {
+		struct fl_event ev = { .type = FL_EV_NONE };
+
+		run->current = i;
+		if (fl_input_next(in, &ev, err) < 0)
+			return err->code;
+		if (ev.type == FL_EV_NONE)
+			continue;
+		if (fl_replay_push(&in->replay, &in->header, &ev, err) < 0)
+			return err->code;
+		in->turn.told_end = ev.type == FL_EV_END;
+	}
+	return 0;
+}
+
 int
 fl__order_set_aside(struct fl_run *run, struct fl_err *err)
 {
-	for (uint32_t i = 0; i < run->input_count; i++)
+	for (uint32_t i = 0; i < run->input_count; i++) {
 		if (set_aside_rows(run, i, err) < 0)
 			return err->code;
+		if (run->align.in[i].source && set_aside_read(run, i, err) < 0)
+			return err->code;
+	}
 	return 0;
 }
 

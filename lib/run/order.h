@@ -40,7 +40,7 @@ int fl__step_in_order(struct fl_run *run, bool *ret_any, struct fl_err *err);
  */
 int fl__order_settle(struct fl_run *run, struct fl_err *err);
 
-/* Before a snapshot: rows in hand of inputs whose position is behind them. */
+/* Before a snapshot, in any order: rows in hand of inputs whose position is behind them. */
 int fl__order_set_aside(struct fl_run *run, struct fl_err *err);
 
 /* Whether input i is to be read now, or ahead of its turn. */

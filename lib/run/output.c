@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "run/format.h"
 #include "run/input.h"
+#include "run/progress.h"
 
 #define TEXT_FLUSH FL_KIB(128)
 #define PIPE_BYTES (1 << 20)
@@ -171,6 +172,8 @@ fl_output_flush(struct fl_output *o, struct fl_err *err)
 	struct fl_buf *b = o->frames ? &o->frame.out : &o->text;
 	int rc;
 
+	if (o->progress && b->len)
+		fl__progress_hide(o->progress);
 	if (b->len >= TEXT_FLUSH && o->is_file && !o->writeback)
 		o->writeback = fl_writeback_new(o->fd, o->name);
 	if (o->writeback)

@@ -15,6 +15,8 @@
 #include "run/writeback.h"
 #include "stream/frame.h"
 
+struct fl_progress;
+
 struct fl_output {
 	int fd;
 	const char *name; /* for messages */
@@ -30,6 +32,7 @@ struct fl_output {
 	bool header_sent;
 	struct fl_watermark wm; /* last sent */
 	uint64_t records;
+	struct fl_progress *progress; /* a block that is drawn where text goes; or NULL */
 };
 
 void fl_output_init(struct fl_output *o);

@@ -30,25 +30,32 @@ temp_dir(void)
 	return dir && *dir ? dir : "/tmp";
 }
 
-static int
-open_spill(struct fl_queue *q, struct fl_err *err)
+int
+fl_temp_file(struct fl_err *err)
 {
 	const char *dir = temp_dir();
 	struct fl_buf path = { 0 };
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	q->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (q->fd < 0) { /* a file system without it */
+	if (fd < 0) { /* a file system without it */
 		fl_buf_printf(&path, "%s/flue-XXXXXX", dir);
 		fl_buf_putc(&path, '\0');
-		q->fd = mkostemp(path.data, O_CLOEXEC);
-		if (q->fd >= 0)
+		fd = mkostemp(path.data, O_CLOEXEC);
+		if (fd >= 0)
 			(void)unlink(path.data);
 		fl_buf_release(&path);
 	}
-	if (q->fd < 0)
+	if (fd < 0)
 		return fl_fail_errno(err, FL_ECREATE, errno, "cannot create a temporary file in %s",
 				     dir);
-	return 0;
+	return fd;
+}
+
+static int
+open_spill(struct fl_queue *q, struct fl_err *err)
+{
+	q->fd = fl_temp_file(err);
+	return q->fd < 0 ? err->code : 0;
 }
 
 static int

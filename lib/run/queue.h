@@ -22,6 +22,12 @@ struct fl_queue {
 	off_t file_done, file_len;
 };
 
+/*
+ * A temporary file in TMPDIR that has no name: its descriptor, for reading and writing,
+ * or FL_ECREATE. For others than the queue, too.
+ */
+int fl_temp_file(struct fl_err *err);
+
 void fl_queue_init(struct fl_queue *q);
 void fl_queue_release(struct fl_queue *q);
 

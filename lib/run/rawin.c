@@ -157,16 +157,6 @@ read_position(struct fl_rawin *r, void *to, size_t n, struct fl_err *err)
 	}
 }
 
-/* The data ends where it stands (a drain): so does the file. */
-static bool
-ended_within(struct fl_rawin *r)
-{
-	if (!r->told || r->type != FL_EV_END || r->end.status != FL_END_COMPLETE)
-		return false;
-	r->within = r->any = false;
-	return true;
-}
-
 int64_t
 fl_rawin_read(struct fl_rawin *r, void *to, size_t n, bool *ret_none, struct fl_err *err)
 {
@@ -181,10 +171,8 @@ fl_rawin_read(struct fl_rawin *r, void *to, size_t n, bool *ret_none, struct fl_
 		}
 		if (next_piece(r, ret_none, err) < 0)
 			return err->code;
-		if (*ret_none && ended_within(r))
-			*ret_none = false;
-		if (*ret_none || !r->within)
-			return 0;
+		if (*ret_none)
+			return 0; /* also at a drain: what stands before it of a record is none */
 		left = r->piece.len;
 	}
 	n = n < left ? n : (size_t)left;

@@ -73,7 +73,7 @@ take_signals(void *arg)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
-	while (sigwait(&set, &sig) == 0) {
+	while (sigwait(&set, &sig) == 0 && !atomic_load(&g->ending)) {
 		if (asked && sig == SIGINT)
 			_exit(-FL_EINTERRUPT);
 		(void)fl_ckdir_ask(&g->dir, FL_REQUEST_STOP,
@@ -86,18 +86,27 @@ take_signals(void *arg)
 static void
 start_signals(struct fl_region *g)
 {
-	pthread_t thread;
 	sigset_t set;
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-	g->signals = pthread_create(&thread, NULL, take_signals, g) == 0;
-	if (g->signals)
-		(void)pthread_detach(thread);
-	else
+	g->signals = pthread_create(&g->signals_thread, NULL, take_signals, g) == 0;
+	if (!g->signals)
 		(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* What the thread is about is finished first: it may be writing a request. */
+static void
+stop_signals(struct fl_region *g)
+{
+	if (!g->signals)
+		return;
+	atomic_store(&g->ending, true);
+	(void)pthread_kill(g->signals_thread, SIGTERM);
+	(void)pthread_join(g->signals_thread, NULL);
+	g->signals = false;
 }
 
 /* ---- joining ------------------------------------------------------------------------- */
@@ -152,7 +161,6 @@ open_state(struct fl_run *run, struct fl_err *err)
 	struct fl_region *g = &run->region;
 	struct fl_manifest m = { 0 };
 	const struct fl_ck_op *op;
-	char path[FL_CHECKPOINT_NAME_MAX];
 	int rc = fl_manifest_read(&g->dir, g->restore_id, &m, err);
 
 	if (rc == 0)
@@ -161,9 +169,7 @@ open_state(struct fl_run *run, struct fl_err *err)
 	if (op) {
 		FL_FAULT("restore.manifest");
 		g->finished = op->finished;
-		fl_ck_path(path, op->checkpoint ? op->checkpoint : m.id, op->state.name);
-		g->state_name = fl_xstrdup(path);
-		g->load = fl_load_open(g->dir.fd, g->state_name, err);
+		g->load = fl_manifest_load(&g->dir, &m, op, &g->state_name, err);
 		rc = g->load ? load_run(run, err) : err->code;
 		FL_FAULT("restore.run");
 	}
@@ -256,6 +262,12 @@ commit_state(struct fl_snapshot_job *job, struct fl_ckfile *f, struct fl_err *er
 	if (sync_sides(job, err) < 0 || fl_ckfile_commit(job->dir, f, err) < 0)
 		return err->code;
 	op->duration_ms = (fl_clock_us() - job->began_us) / 1000;
+	if (job->stats) {
+		job->stats->checkpoint_ms = op->duration_ms;
+		job->stats->checkpoint_stall_us = op->stall_us;
+		job->stats->checkpoint_bytes = (int64_t)op->state.size;
+		job->stats->checkpoint = (int64_t)job->done.id;
+	}
 	return job->own_done ? 0 : fl_ck_put_done(job->dir, &job->done, err);
 }
 
@@ -344,6 +356,7 @@ begin_job(struct fl_run *run, const struct fl_barrier *b, bool finished)
 
 	fl_ck_file(name, g->uid, g->attempt.number, "state");
 	job->dir = &g->dir;
+	job->stats = run->stats;
 	job->done = (struct fl_ck_done){
 		.id = b->id,
 		.attempt = g->attempt.number,
@@ -472,16 +485,25 @@ fl__region_snapshot(struct fl_run *run, const struct fl_barrier *b, bool finishe
 }
 
 void
+fl__region_failed(struct fl_run *run, int status, bool told)
+{
+	struct fl_err ignored;
+
+	if (run->region.joined && !told)
+		(void)fl_ckdir_ask(&run->region.dir, FL_REQUEST_FAIL, status, &ignored);
+}
+
+void
 fl__region_release(struct fl_run *run)
 {
 	struct fl_region *g = &run->region;
 
 	fl__region_wait(run);
+	stop_signals(g);
 	fl_load_close(g->load);
 	free(g->state_name);
 	fl_attempt_release(&g->attempt);
 	fl_buf_release(&g->job.sync);
-	if (g->joined && !g->signals) /* the thread may still use it */
-		fl_ckdir_close(&g->dir);
+	fl_ckdir_close(&g->dir);
 	free(g->uid);
 }

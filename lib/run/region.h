@@ -14,6 +14,7 @@
 #define FL_RUN_REGION_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "checkpoint/dir.h"
 #include "checkpoint/manifest.h"
@@ -22,6 +23,7 @@
 
 struct fl_run;
 struct fl_header;
+struct fl_stats;
 
 /* A snapshot that is being made durable. */
 struct fl_snapshot_job {
@@ -34,6 +36,7 @@ struct fl_snapshot_job {
 	bool own_done; /* the operator writes .done */
 	struct fl_buf sync; /* int: descriptors of side files, to be fsynced */
 	int64_t began_us;
+	struct fl_stats *stats; /* where the numbers are told */
 };
 
 struct fl_region {
@@ -47,6 +50,8 @@ struct fl_region {
 	struct fl_load *load;  /* at the operator's part; NULL: nothing to restore */
 	char *state_name;      /* of the file that load reads */
 	bool signals;          /* the thread that takes signals runs */
+	atomic_bool ending;    /* … and is to end */
+	pthread_t signals_thread;
 	struct fl_snapshot_job job;
 	int64_t first_barrier_us; /* alignment began */
 };
@@ -70,6 +75,12 @@ int fl__region_restore(struct fl_run *run, struct fl_err *err);
 /* A barrier is aligned, or the end has come (finished). */
 int fl__region_snapshot(struct fl_run *run, const struct fl_barrier *b, bool finished,
 			struct fl_err *err);
+
+/*
+ * The tool ends with a failure of its own (not told by another): begin hears of it
+ * through the directory, and does not begin what cannot be completed.
+ */
+void fl__region_failed(struct fl_run *run, int status, bool told);
 
 /* Until the snapshot that was begun is durable, or has failed and said so. */
 void fl__region_wait(struct fl_run *run);

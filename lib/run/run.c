@@ -10,6 +10,7 @@
 
 #include "base/fault.h"
 #include "base/io.h"
+#include "run/explain.h"
 #include "run/state.h"
 #include "time/timestamp.h"
 
@@ -74,6 +75,15 @@ fl_run_note(struct fl_run *run, const char *fmt, ...)
 	(void)vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
 	fl_buf_printf(&run->notes, "%s: %s\n", run->op->name, line);
+}
+
+void
+fl_run_unseen(struct fl_run *run, const char *name)
+{
+	char advice[FL_ADVICE_MAX];
+
+	fl_run_note(run, "column \"%s\" never came%s", name,
+		    fl_header_advice(&run->in[0].header, name, strlen(name), advice));
 }
 
 int
@@ -430,6 +440,8 @@ open_operator(struct fl_run *run, struct fl_err *err)
 	fl_header_copy(&run->out_header, &run->in[0].header);
 	add_lineage(run);
 	merge_region(run);
+	fl__progress_open(run);
+	run->out.progress = &run->progress;
 	rc = run->op->open ? run->op->open(run->self, run, err) : 0;
 	if (rc == 0)
 		rc = fl__region_restore(run, err);
@@ -448,9 +460,27 @@ open_operator(struct fl_run *run, struct fl_err *err)
 	}
 	run->pass = run->pass || !run->op->on_batch;
 	run->forward = run->input_count == 1 && run->pass && run->out.frames &&
-		       run->in[0].mode == FL_INPUT_FRAMES;
+		       run->in[0].mode == FL_INPUT_FRAMES && !run->opt.progress;
+	if (run->forward && run->stats)
+		run->stats->rows_in = -1; /* they are not looked at */
 	run->in[0].heads_only = run->forward;
 	return fl_output_header(&run->out, &run->out_header, err);
+}
+
+int
+fl__run_explain(struct fl_run *run, struct fl_err *err)
+{
+	struct fl_buf plan = { 0 };
+	int rc;
+
+	fl_header_copy(&run->out_header, &run->in[0].header);
+	add_lineage(run);
+	merge_region(run);
+	fl__explain(run, &plan);
+	rc = fl_io_write(STDOUT_FILENO, plan.data, plan.len, "standard output", err);
+	fl_buf_release(&plan);
+	run->explained = run->ended = true;
+	return rc;
 }
 
 /* All headers have come, so the region is known; what is still text can be decoded. */
@@ -483,10 +513,13 @@ first_header(struct fl_run *run, uint32_t i, struct fl_err *err)
 	run->in[i].header_counted = true;
 	if (run->headers < run->input_count)
 		return 0;
+	if (run->opt.explain)
+		return fl__run_explain(run, err);
 	if (!run->entered && enter(run, err) < 0)
 		return err->code;
 	for (uint32_t k = 0; k < run->input_count; k++)
-		if (run->in[k].raw && !run->in[k].header_told && !run->in[k].ended)
+		if ((run->in[k].raw || run->in[k].header_was_told) && !run->in[k].header_told &&
+		    !run->in[k].ended)
 			return 0;
 	return open_operator(run, err);
 }
@@ -541,7 +574,7 @@ on_barrier(struct fl_run *run, const struct fl_barrier *b, struct fl_err *err)
 		(void)fl_ck_abandon(&run->region.dir, b->id, "no record has come yet", &ignored);
 		return 0;
 	}
-	if (run->in_order && fl__order_set_aside(run, err) < 0)
+	if (run->input_count > 1 && fl__order_set_aside(run, err) < 0)
 		return err->code;
 	if (run->region.joined && fl__region_snapshot(run, b, false, err) < 0)
 		return err->code;
@@ -660,6 +693,8 @@ fl__run_handle(struct fl_run *run, uint32_t i, struct fl_event *ev, struct fl_er
 	case FL_EV_HEADER:
 		return on_header(run, i, err);
 	case FL_EV_BATCH:
+		if (run->stats && !run->forward)
+			run->stats->rows_in += ev->batch.rows;
 		return run->forward ? fl_output_forward(&run->out, &run->in[i], &ev->frame, err)
 				    : fl__run_batch(run, i, &ev->batch, err);
 	case FL_EV_WATERMARK:
@@ -708,6 +743,9 @@ wait_timeout(struct fl_run *run)
 {
 	int64_t until = run->timer_ms, left;
 
+	until = run->hint.due_ms < until ? run->hint.due_ms : until;
+	left = fl__progress_deadline(run);
+	until = left < until ? left : until;
 	for (uint32_t i = 0; i < run->input_count; i++) {
 		int64_t d = fl_input_deadline(&run->in[i]);
 
@@ -740,9 +778,14 @@ wait_for_input(struct fl_run *run, struct fl_err *err)
 		p[n++] = (struct pollfd){ .fd = wanted ? fl_input_fd(&run->in[i]) : -1,
 					  .events = POLLIN };
 	}
+	p[n++] = (struct pollfd){ .fd = run->progress.signal_fd, .events = POLLIN };
+	fl__progress_sample(run);
 	if (run->in_order && !run->stuck && (timeout < 0 || timeout > PATIENCE_MS))
 		timeout = PATIENCE_MS;
 	run->stuck = poll(p, n, timeout) == 0 && run->in_order;
+	if (p[n - 1].revents)
+		run->progress.sample_ms = 0; /* look at once */
+	run->now_ms = fl_clock_ms();
 	if ((p[0].revents & POLLERR) && (run->out.opened || fl_output_is_pipe())) {
 		(void)fl_fail(err, FL_EPIPE, "the reader of %s has gone", run->out.name);
 		err->quiet = true;
@@ -779,6 +822,8 @@ fl_run_loop(struct fl_run *run, struct fl_err *err)
 		bool any = false;
 
 		rc = check_timer(run, err);
+		fl__progress_tick(run, run->now_ms);
+		fl__hint_tick(run, run->now_ms);
 		if (rc == 0 && run->in_order)
 			rc = fl__step_in_order(run, &any, err);
 		for (uint32_t i = 0; i < run->input_count && rc == 0 && !run->ended &&

@@ -6,12 +6,15 @@
 #include <poll.h>
 
 #include "run/align.h"
+#include "run/hint.h"
 #include "run/input.h"
 #include "run/op.h"
 #include "run/options.h"
 #include "run/output.h"
+#include "run/progress.h"
 #include "run/region.h"
 #include "run/side.h"
+#include "run/stats.h"
 
 /* What a restored snapshot says of a side file. */
 struct fl_kept_side {
@@ -30,13 +33,14 @@ struct fl_run {
 
 	uint32_t input_count;
 	struct fl_input *in;
-	struct pollfd *poll; /* standard output, then the inputs */
+	struct pollfd *poll; /* standard output, the inputs, SIGUSR1 */
 	uint32_t headers;    /* inputs whose header has come */
 	bool entered;        /* all headers have come: the region is known */
 	bool opened;         /* op->open was called */
 	bool was_opened;     /* … before the snapshot that was restored */
 	bool in_order;       /* several inputs in the order of time */
 	bool stuck;          /* nothing has come for a while */
+	bool explained;      /* --explain: the plan is printed */
 	struct fl_align align;
 
 	struct fl_header out_header;
@@ -60,6 +64,9 @@ struct fl_run {
 	struct fl_end end; /* as it came: what is to be sent on */
 	bool end_sent;
 	struct fl_region region;
+	struct fl_stats *stats; /* NULL before the headers have come */
+	struct fl_progress progress;
+	struct fl_hint hint;
 	struct fl_buf kept_sides; /* struct fl_kept_side */
 	int upstream_code; /* exit status told by a failed upstream, or 0 */
 };
@@ -72,6 +79,9 @@ int fl_run_loop(struct fl_run *run, struct fl_err *err);
 
 /* Open the output; the inputs are known. */
 int fl__run_open_output(struct fl_run *run, struct fl_err *err);
+
+/* --explain: print the plan, and end. */
+int fl__run_explain(struct fl_run *run, struct fl_err *err);
 
 /* A record of a text input that could not be read: --on-error. */
 int fl__run_bad_text(struct fl_run *run, const char *file, uint64_t line, const char *reason,

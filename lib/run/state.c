@@ -277,6 +277,8 @@ restore_text(struct fl_run *run, uint32_t i, const struct standing *st, struct f
 	int rc = 0;
 
 	fl_header_init(&columns);
+	if (!in->raw) /* it was begun, to see what it is: from here on it stands elsewhere */
+		fl_input_reset(in);
 	if (!fl_reader_type(format) || (in->opt->in && strcmp(in->opt->in, format) != 0))
 		rc = fl_fail(err, FL_ECONFIG, "the input was read as %s at the checkpoint, not as %s",
 			     format, in->opt->in ? in->opt->in : "?");

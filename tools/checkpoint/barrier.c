@@ -21,7 +21,8 @@
 
 #define REQUEST_MS 50 /* requests are looked for this often */
 #define LOOK_MS 10    /* an open checkpoint is looked at this often */
-#define JOB_MS 2      /* the loop waits no longer than this while the disk works */
+#define DECIDER_MS 500
+#define JOB_MS 2 /* the loop waits no longer than this while the disk works */
 
 /* ---- signals ------------------------------------------------------------------------- */
 
@@ -362,9 +363,34 @@ look_for_requests(struct fc_begin *b, int64_t now_ms)
 	kind = fl_ckdir_asked(&b->dir, &code, &serial);
 	if (kind == FL_REQUEST_NONE || serial == b->seen_serial)
 		return;
+	if (kind == FL_REQUEST_FAIL) {
+		b->broken = code;
+		return;
+	}
 	b->seen_serial = serial;
 	if (b->phase == FC_RUNNING || kind == FL_REQUEST_STOP)
 		take_request(b, kind, code, serial);
+}
+
+/*
+ * A checkpoint that nobody decides on any longer. The pipe does not always tell that
+ * commit has died: a foreign program between (tee) sees it only when it writes.
+ */
+static void
+look_at_decider(struct fc_begin *b, int64_t now_ms)
+{
+	if (now_ms - b->decider_ms < DECIDER_MS && now_ms >= b->decider_ms)
+		return;
+	b->decider_ms = now_ms;
+	if (fl_ckdir_is_locked(&b->dir, "decider")) {
+		b->decider_seen = true;
+		return;
+	}
+	/* once more: commit writes its manifest, then gives the lock back */
+	if (fl_ck_look(&b->dir, b->id) != FL_CK_OPEN)
+		return;
+	if (b->decider_seen || now_ms - b->injected_ms > b->opt.timeout_ms + DECIDER_MS)
+		b->broken = -FL_ETEMP;
 }
 
 /* What has become of the last checkpoint. */
@@ -377,8 +403,10 @@ look_at_open(struct fc_begin *b, int64_t now_ms)
 		return;
 	b->look_ck_ms = now_ms;
 	state = fl_ck_look(&b->dir, b->id);
-	if (state == FL_CK_OPEN)
+	if (state == FL_CK_OPEN) {
+		look_at_decider(b, now_ms);
 		return;
+	}
 	b->open = false;
 	b->ended_ms = now_ms;
 	if (state == FL_CK_COMPLETE) {
@@ -448,6 +476,11 @@ fc_coordinate(struct fc_begin *b, struct fl_err *err)
 		return err->code;
 	look_for_requests(b, now_ms);
 	look_at_open(b, now_ms);
+	if (b->broken) {
+		(void)fl_fail(err, -b->broken, "a tool behind this one has ended");
+		err->quiet = true; /* it has said why, or was killed */
+		return err->code;
+	}
 	if (b->leader_fd < 0)
 		return fc_follow_leader(b, now_ms, err);
 	if (may_begin(b, now_ms))

@@ -108,13 +108,63 @@ find_share(const struct commit *c, const struct fl_manifest *m)
 	return NULL;
 }
 
+/* Whether the state file of op has more than what the runner keeps of every tool. */
+static int
+has_state(const struct commit *c, const struct fl_manifest *m, const struct fl_ck_op *op,
+	  struct fl_err *err)
+{
+	char *name = NULL;
+	struct fl_load *l = fl_manifest_load(c->sink.dir, m, op, &name, err);
+	struct fl_state_section s;
+	struct fl_state_entry e;
+	bool own = false;
+	int rc = l ? 0 : err->code;
+
+	while (l && (rc = fl_load_section(l, &s, err)) > 0) {
+		own = own || strcmp(s.name, "operator") == 0;
+		if (own && (rc = fl_load_entry(l, &e, err)) != 0)
+			break;
+	}
+	fl_load_close(l);
+	free(name);
+	return rc < 0 ? rc : rc > 0 || op->file_count > 0;
+}
+
+/*
+ * State that belongs to no tool of the line. Behind several sinks nobody knows the whole
+ * line yet.
+ */
+static int
+check_dropped(const struct commit *c, const struct fl_manifest *m, struct fl_err *err)
+{
+	for (uint32_t i = 0; i < m->op_count && c->attempt.sinks == 1; i++) {
+		const struct fl_ck_op *op = &m->ops[i];
+		bool known = c->attempt.allow_dropped || op->finished;
+		int rc;
+
+		for (uint32_t j = 0; j < c->lineage.lineage_count && !known; j++)
+			known = strcmp(c->lineage.lineage[j].uid, op->uid) == 0;
+		rc = known ? 0 : has_state(c, m, op, err);
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			return fl_fail(
+				err, FL_ECONFIG,
+				"checkpoint %llu in %s has state of %s, but this line has no such "
+				"tool: put it back (--uid names a tool), or give its state up by "
+				"fcheckpoint begin --allow-dropped-state",
+				(unsigned long long)m->id, c->sink.dir->path, op->uid);
+	}
+	return 0;
+}
+
 static int
 open_restored(struct commit *c, uint64_t id, struct fl_manifest *m, struct fl_err *err)
 {
 	const struct fl_ck_sink *from;
 	const struct fl_ck_op *op;
 
-	if (fl_manifest_read(c->sink.dir, id, m, err) < 0)
+	if (fl_manifest_read(c->sink.dir, id, m, err) < 0 || check_dropped(c, m, err) < 0)
 		return err->code;
 	from = find_share(c, m);
 	op = fl_manifest_op(m, c->sink.uid);

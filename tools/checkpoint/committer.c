@@ -376,13 +376,14 @@ abandoned(struct fc_committer *c, const struct fc_epoch *e, struct fl_err *err)
 			"on from the one before",
 			(unsigned long long)e->barrier.id, c->reason);
 	}
-	if (c->abandoned < c->attempt->tolerate)
+	if (c->abandoned <= c->attempt->tolerate)
 		return 0;
 	return fl_fail(
 		err, FL_ETEMP,
-		"%u checkpoint%s in a row abandoned (--tolerate), the last because of: %s. The "
-		"same line again goes on from the last complete one",
-		c->abandoned, c->abandoned == 1 ? " was" : "s were", c->reason);
+		"%u checkpoint%s in a row abandoned, more than --tolerate %u, the last because of: "
+		"%s. The same line again goes on from the last complete one",
+		c->abandoned, c->abandoned == 1 ? " was" : "s were", c->attempt->tolerate,
+		c->reason);
 }
 
 /* The steps before the decision. A failed fsync is final: what it left is not used again. */

@@ -66,7 +66,7 @@ fc_input_take(struct fc_input *in, int fd, const char *name, uint64_t n, struct 
 	if (memcmp(first, FL_MAGIC, sizeof first) == 0)
 		return fl_fail(err, FL_EDATA,
 			       "%s is a flue stream; a checkpointed line begins with text", name);
-	in->kind = memcmp(first, "\x1f\x8b", 2) == 0 ? FC_INPUT_PACKED : FC_INPUT_FILE;
+	in->kind = fl_packed_at(first, sizeof first) == 1 ? FC_INPUT_PACKED : FC_INPUT_FILE;
 	in->size = (uint64_t)st.st_size;
 	if (in->kind == FC_INPUT_PACKED) {
 		in->at.packed = true;

@@ -34,18 +34,18 @@ static const char help_top[] =
 	"\n"
 	"  fcheckpoint begin -d ckpt a.csv | fkeyby user | freduce n=count |\n"
 	"    fcheckpoint commit -o out.csv\n"
+	"  fcheckpoint savepoint ckpt --stop\n"
 	"\n"
 	"In a line:\n"
 	"  begin -d DIR [FILE...]      the source; begin -d DIR -- COMMAND runs one\n"
 	"  commit [-o FILE]            the sink; results appear when they are final\n"
 	"For people:\n"
 	"  run SCRIPT [ARG...]         run it, and again when it was killed\n"
-	"  list DIR                    the checkpoints\n"
+	"  list DIR, rewind DIR@ID     the checkpoints; go back to an older one\n"
 	"  show DIR[@ID] [UID]         what one is made of; the state of an operator\n"
 	"  verify DIR, prune DIR       check all of it; remove what is not needed\n"
 	"  diff DIR@A DIR@B            what has changed between two\n"
 	"  savepoint DIR [--stop|--drain] [--to PATH]\n"
-	"  rewind DIR@ID               go back to an older one\n"
 	"\n";
 
 static const char help_others[] = "Commit    --segments SIZE|DUR --read-uncommitted\n"
@@ -166,6 +166,11 @@ main(int argc, char **argv)
 	static const char version[] = "fcheckpoint (flue) " PACKAGE_VERSION "\n";
 
 	guard_descriptors();
+	if (argc < 2 && isatty(STDIN_FILENO)) {
+		(void)fputs(help_top, stderr);
+		(void)fputs(help_end + 1, stderr);
+		return -FL_EUSAGE;
+	}
 	if (argc < 2) {
 		(void)fputs("fcheckpoint: a command is missing: begin, commit, run, list, show, "
 			    "verify, diff, savepoint, rewind or prune; see --help\n",

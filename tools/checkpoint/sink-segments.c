@@ -214,15 +214,13 @@ segments_mark(struct fc_sink *s, bool end, struct fl_err *err)
 static int
 segments_settle(struct fc_sink *s, const struct fc_piece *pieces, size_t count, struct fl_err *err)
 {
-	bool named = true;
-
 	FL_FAULT("commit.pending.sync");
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		if (pieces[i].to > pieces[i].from && fc_part_sync(pieces[i].part, err) < 0)
 			return err->code;
-		named = named && pieces[i].part->durable;
-	}
-	if (!named && fsync(s->fd) < 0)
+	/* new names, and those under which the checkpoint before has let segments appear: the
+	   next manifest knows of these no more */
+	if (fsync(s->fd) < 0)
 		return fl_fail_errno(err, FL_EIO, errno, "cannot fsync the directory of %s",
 				     s->path);
 	for (size_t i = 0; i < count; i++)
