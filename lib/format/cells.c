@@ -119,6 +119,21 @@ fl_put_visible(struct fl_buf *b, const char *p, size_t n)
 	}
 }
 
+const char *
+fl_cell_any(const struct fl_vec *v, size_t i, bool seconds, struct fl_time_text *t,
+	    char buf[FL_CELL_MAX], size_t *ret_len)
+{
+	*ret_len = 0;
+	if (fl_is_null(v, i))
+		return buf;
+	if (v->kind == FL_TEXT)
+		return fl_text(v, i, ret_len);
+	t->valid = t->valid && t->millis == !seconds;
+	t->millis = !seconds;
+	*ret_len = fl_cell_text(v, i, t, buf);
+	return buf;
+}
+
 void
 fl_escape_controls(struct fl_buf *b, size_t from)
 {

@@ -36,6 +36,13 @@ size_t fl_cell_text(const struct fl_vec *v, size_t i, struct fl_time_text *t,
 		    char buf[FL_CELL_MAX]);
 
 /*
+ * The text of value i of any vector, NULL being none; seconds: a time is written
+ * without its milliseconds. Borrows from v and buf.
+ */
+const char *fl_cell_any(const struct fl_vec *v, size_t i, bool seconds, struct fl_time_text *t,
+			char buf[FL_CELL_MAX], size_t *ret_len);
+
+/*
  * What a terminal must not be sent, in b from byte `from` on, is made visible:
  * control characters but line feed and tab, ESC first of all, become \x1b and
  * so on.

@@ -21,8 +21,8 @@
  */
 #include <stdlib.h>
 
+#include "format/clf.h"
 #include "format/formats.h"
-#include "format/linewise.h"
 
 enum column {
 	HOST,
@@ -51,7 +51,7 @@ struct span {
 };
 
 static void
-set(struct fl_linewise *r, enum column c, struct span s)
+set(struct fl_linewise *r, uint32_t c, struct span s)
 {
 	bool null = s.end - s.start == 1 && r->piece[s.start] == '-';
 
@@ -90,10 +90,10 @@ decode(const char *p, size_t n, char *ret)
 	return 1;
 }
 
-/* The same as set for a stretch of quoted text. */
-static void
-set_quoted(struct fl_linewise *r, enum column c, struct span s)
+void
+fl_clf_set_quoted(struct fl_linewise *r, uint32_t c, size_t start, size_t end)
 {
+	struct span s = { start, end };
 	size_t from = r->text.len;
 
 	if (!memchr(r->piece + s.start, '\\', s.end - s.start)) {
@@ -174,29 +174,30 @@ set_user(struct fl_linewise *r, struct span user)
 		set(r, USER, user);
 }
 
-static void
-set_request(struct fl_linewise *r, struct span request)
+void
+fl_clf_set_request(struct fl_linewise *r, uint32_t first, size_t start, size_t end)
 {
+	uint32_t method = first, protocol = first + 2;
+	struct span request = { start, end }, path = request;
 	const char *p = r->piece;
-	size_t i = request.start, last;
-	struct span path = request;
+	size_t i = start, last;
 
-	fl_linewise_set(r, METHOD, i, i, FL_TAG_NULL);
-	fl_linewise_set(r, PROTOCOL, i, i, FL_TAG_NULL);
+	fl_linewise_set(r, method, i, i, FL_TAG_NULL);
+	fl_linewise_set(r, protocol, i, i, FL_TAG_NULL);
 	while (i < request.end && ((p[i] | 0x20) >= 'a' && (p[i] | 0x20) <= 'z'))
 		i++;
 	if (i > request.start && i < request.end && p[i] == ' ') {
-		set(r, METHOD, (struct span){ request.start, i });
+		set(r, method, (struct span){ request.start, i });
 		path.start = i + 1;
 		for (last = request.end; last > path.start && p[last - 1] != ' '; last--)
 			;
 		if (last > path.start && request.end - last >= 5 &&
 		    memcmp(p + last, "HTTP/", 5) == 0) {
-			set(r, PROTOCOL, (struct span){ last, request.end });
+			set(r, protocol, (struct span){ last, request.end });
 			path.end = last - 1;
 		}
 	}
-	set_quoted(r, PATH, path);
+	fl_clf_set_quoted(r, first + 1, path.start, path.end);
 }
 
 static enum fl_line_verdict
@@ -220,19 +221,19 @@ parse(struct fl_linewise *r, size_t start, size_t end, struct fl_err *err)
 	if (pos < end && p[pos] == '"') {
 		if (!take_quoted(p, &pos, end, &referer))
 			return fl_linewise_bad(r, "the quote before the referer is not closed");
-		set_quoted(r, REFERER, referer);
+		fl_clf_set_quoted(r, REFERER, referer.start, referer.end);
 		if (pos < end && p[pos] == '"') {
 			if (!take_quoted(p, &pos, end, &agent))
 				return fl_linewise_bad(r,
 						       "the quote before the agent is not closed");
-			set_quoted(r, AGENT, agent);
+			fl_clf_set_quoted(r, AGENT, agent.start, agent.end);
 		}
 	}
 	set(r, HOST, host);
 	set(r, IDENT, ident);
 	set_user(r, user);
 	set(r, TS, ts);
-	set_request(r, request);
+	fl_clf_set_request(r, METHOD, request.start, request.end);
 	set(r, STATUS, status);
 	set(r, BYTES, bytes);
 	return FL_LINE_OK;

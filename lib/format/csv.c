@@ -38,6 +38,7 @@
  *   - Line numbers count physical lines. A record of several lines is the last
  *     of its batch, so that record i of a batch always is at line + i.
  */
+#define _GNU_SOURCE /* memmem */
 #include "format/csv.h"
 
 #include <csv.h>
@@ -806,7 +807,11 @@ read_header(struct csv *r, const char *p, size_t pos, size_t n, bool at_end, siz
 	if (rec.end == pos)
 		return fl_fail(err, FL_EDATA, "line 1: the header line is empty");
 	if (v == REC_BAD)
-		return fl_fail(err, FL_EDATA, "line 1: in the header line: %s", reason);
+		return fl_fail(err, FL_EDATA, "line 1: in the header line: %s%s", reason,
+			       p[pos] == '{' ? "; this looks like JSON lines: --ijsonl"
+			       : memmem(p + pos, rec.end - pos, "] \"", 3)
+				       ? "; this looks like the log of a web server: --iclf"
+				       : "");
 	if (learn_names(r, err) < 0)
 		return fl_wrap(err, "line 1");
 	*ret_next = rec.next;

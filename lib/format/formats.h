@@ -11,12 +11,17 @@ extern const struct fl_reader_type fl_tsv_reader;
 extern const struct fl_reader_type fl_jsonl_reader;
 extern const struct fl_reader_type fl_clf_reader;
 extern const struct fl_reader_type fl_logfmt_reader;
+extern const struct fl_reader_type fl_logformat_reader;
 extern const struct fl_reader_type fl_regex_reader;
+extern const struct fl_reader_type fl_syslog_reader;
 extern const struct fl_reader_type fl_text_reader;
 
 extern const struct fl_writer_type fl_csv_writer;
 extern const struct fl_writer_type fl_tsv_writer;
 extern const struct fl_writer_type fl_jsonl_writer;
+extern const struct fl_writer_type fl_logfmt_writer;
+extern const struct fl_writer_type fl_markdown_writer;
 extern const struct fl_writer_type fl_pprint_writer;
+extern const struct fl_writer_type fl_xtab_writer;
 
 #endif

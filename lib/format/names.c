@@ -69,7 +69,8 @@ fl_names_add(struct fl_names *n, const char *name, size_t len, struct fl_err *er
 	uint32_t column;
 
 	if (memchr(name, 0, len))
-		return fl_fail(err, FL_EDATA, "the name of column %" PRIu32 " has a NUL byte in it",
+		return fl_fail(err, FL_EDATA, "the name of column %" PRIu32
+			       " has a NUL byte in it: this is not text",
 			       n->header.column_count + 1);
 	if (memchr(name, '\r', len)) /* the whole file would be taken for its header line */
 		return fl_fail(err, FL_EDATA,

@@ -8,8 +8,9 @@ const struct fl_reader_type *
 fl_reader_type(const char *name)
 {
 	static const struct fl_reader_type *const types[] = {
-		&fl_csv_reader,    &fl_tsv_reader,   &fl_jsonl_reader, &fl_clf_reader,
-		&fl_logfmt_reader, &fl_regex_reader, &fl_text_reader,
+		&fl_csv_reader,    &fl_tsv_reader,       &fl_jsonl_reader,
+		&fl_clf_reader,    &fl_logfmt_reader,    &fl_syslog_reader,
+		&fl_regex_reader,  &fl_logformat_reader, &fl_text_reader,
 	};
 
 	for (size_t i = 0; i < FL_ARRAY_LEN(types); i++)
@@ -55,6 +56,18 @@ uint64_t
 fl_reader_line(const struct fl_reader *r)
 {
 	return r->line;
+}
+
+const char *
+fl_reader_time_column(const struct fl_reader *r)
+{
+	return r->time_column ? r->time_column : r->type->time_column;
+}
+
+const char *
+fl_reader_time_format(const struct fl_reader *r)
+{
+	return r->time_column ? r->time_format : r->type->time_format;
 }
 
 #define STANDING_BYTES 16u /* uint64_t line, uint32_t width, uint32_t 1 at a file's start */

@@ -40,6 +40,7 @@ struct fl_reader_options {
 	                            long ones get columns 4, 5, … as in Miller */
 	size_t record_max;    /* bytes; a longer record is FL_ELIMIT naming --max-record */
 	const char *regex;    /* "regex": PCRE2 with named groups */
+	const char *logformat; /* "logformat": a log_format or LogFormat, or a word */
 };
 
 /* A record that could not be read. */
@@ -63,6 +64,8 @@ struct fl_reader {
 	uint64_t line;   /* on which the next record begins, from 1 */
 	bool file_start; /* a byte order mark and a header line may come */
 	uint32_t width;  /* CSV, TSV: fields of a record; 0: not known yet */
+	const char *time_column; /* as in the type, where the options say which it is */
+	const char *time_format;
 };
 
 /*
@@ -83,7 +86,8 @@ struct fl_reader_type {
 	void (*destroy)(struct fl_reader *r);
 };
 
-/* The type so named ("csv", "tsv", "jsonl", "clf", "logfmt", "regex", "text"), or NULL. */
+/* The type so named ("csv", "tsv", "jsonl", "clf", "logfmt", "syslog", "logformat",
+ * "regex", "text"), or NULL. */
 const struct fl_reader_type *fl_reader_type(const char *name);
 
 /* NULL and *err on failure (a bad regular expression). */
@@ -110,6 +114,13 @@ const struct fl_header *fl_reader_columns(const struct fl_reader *r);
 
 /* The line on which the next record begins, from 1. */
 uint64_t fl_reader_line(const struct fl_reader *r);
+
+/*
+ * The column that carries the event time without being told, and its time format
+ * (time/timefmt.h), or NULL: there is none, auto.
+ */
+const char *fl_reader_time_column(const struct fl_reader *r);
+const char *fl_reader_time_format(const struct fl_reader *r);
 
 /*
  * Where a reader stands between two records, besides the columns that it knows; and

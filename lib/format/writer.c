@@ -11,7 +11,10 @@ fl_writer_type(const char *name)
 		&fl_csv_writer,
 		&fl_tsv_writer,
 		&fl_jsonl_writer,
+		&fl_logfmt_writer,
+		&fl_markdown_writer,
 		&fl_pprint_writer,
+		&fl_xtab_writer,
 	};
 
 	for (size_t i = 0; i < FL_ARRAY_LEN(types); i++)

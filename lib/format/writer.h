@@ -34,7 +34,7 @@ struct fl_writer_type {
 	void (*destroy)(struct fl_writer *w);
 };
 
-/* The type so named ("csv", "tsv", "jsonl", "pprint"), or NULL. */
+/* The type so named ("csv", "tsv", "jsonl", "logfmt", "md", "pprint", "xtab"), or NULL. */
 const struct fl_writer_type *fl_writer_type(const char *name);
 
 struct fl_writer *fl_writer_new(const struct fl_writer_type *type,

@@ -106,7 +106,7 @@ fl_timefmt_init(struct fl_timefmt *f, const char *format, const char *tz, int as
 	*f = (struct fl_timefmt){ .assume_year = assume_year, .has_tz = tz != NULL };
 	/* No text has these: the two words share bytes, which cannot be both. */
 	f->date_a = f->clf_a = UINT64_MAX;
-	if (assume_year != FL_YEAR_NONE && (assume_year < 0 || assume_year > 9999))
+	if (assume_year != FL_YEAR_NONE && assume_year != FL_YEAR_LATEST && (assume_year < 0 || assume_year > 9999))
 		return fl_fail(err, FL_EUSAGE, "--assume-year %d: a year is 0 to 9999",
 			       assume_year);
 	rc = choose_format(f, format ? format : "auto", err);
@@ -117,6 +117,12 @@ fl_timefmt_init(struct fl_timefmt *f, const char *format, const char *tz, int as
 	if (rc < 0)
 		fl_timefmt_release(f);
 	return rc;
+}
+
+void
+fl_timefmt_set_latest(struct fl_timefmt *f, int64_t now_ms)
+{
+	f->latest_ms = now_ms + FL_MS_PER_DAY;
 }
 
 void
@@ -181,7 +187,7 @@ in_range(int64_t ms, int64_t *ret_ms)
 static enum fl_time_fault
 date_of_parts(const struct fl_timefmt *f, const struct fl_timeparts *t, int64_t *ret_days)
 {
-	int32_t year = t->has_year || f->assume_year == FL_YEAR_NONE ? t->year : f->assume_year;
+	int32_t year = t->has_year || f->assume_year < 0 ? t->year : f->assume_year;
 
 	if (t->yearday) {
 		if (t->yearday > 365 + fl_is_leap_year(year))
@@ -205,7 +211,7 @@ is_clock(const struct fl_timeparts *t)
 }
 
 static enum fl_time_fault
-ms_of_parts(struct fl_timefmt *f, const struct fl_timeparts *t, int64_t *ret_ms)
+ms_of_dated(struct fl_timefmt *f, const struct fl_timeparts *t, int64_t *ret_ms)
 {
 	enum fl_time_fault fault;
 	int64_t days, ms;
@@ -228,6 +234,42 @@ ms_of_parts(struct fl_timefmt *f, const struct fl_timeparts *t, int64_t *ret_ms)
 	else
 		ms = local_to_utc(f, ms);
 	return in_range(ms, ret_ms);
+}
+
+/* How many years back a 29 February is found at the latest. */
+#define LEAP_GAP 8
+
+/* A time without a year: see fl_timefmt_set_latest. */
+static enum fl_time_fault
+ms_of_latest(struct fl_timefmt *f, struct fl_timeparts t, int64_t *ret_ms)
+{
+	enum fl_time_fault fault = FL_TIME_NO_DATE;
+	struct fl_civil latest;
+
+	fl_civil_from_ms(f->latest_ms, &latest);
+	t.has_year = true;
+	for (int32_t back = 0; back <= LEAP_GAP; back++) {
+		int64_t ms;
+
+		t.year = latest.year - back;
+		fault = ms_of_dated(f, &t, &ms);
+		if (fault && fault != FL_TIME_NO_DATE)
+			return fault;
+		if (fault || ms > f->latest_ms)
+			continue;
+		*ret_ms = ms;
+		f->yearless = true;
+		return FL_TIME_OK;
+	}
+	return fault;
+}
+
+static enum fl_time_fault
+ms_of_parts(struct fl_timefmt *f, const struct fl_timeparts *t, int64_t *ret_ms)
+{
+	if (f->assume_year == FL_YEAR_LATEST && !t->has_year && !t->has_epoch)
+		return ms_of_latest(f, *t, ret_ms);
+	return ms_of_dated(f, t, ret_ms);
 }
 
 static size_t
@@ -353,7 +395,8 @@ parse_as(struct fl_timefmt *f, enum fl_time_kind kind, const char *p, size_t n, 
 		fault = fl_timetext_rfc2822(p, n, &parts);
 		break;
 	case FL_TIME_SYSLOG:
-		fault = fl_timetext_syslog(p, n, &parts);
+		fault = n && p[0] >= '0' && p[0] <= '9' ? fl_timetext_iso(p, n, &parts)
+							: fl_timetext_syslog(p, n, &parts);
 		break;
 	case FL_TIME_STRPTIME:
 		fault = fl_timetext_pattern(f->pattern, p, n, &parts);

@@ -21,7 +21,8 @@
  *	          same word; epoch-ms, epoch-us, epoch-ns: other units
  *	clf       [10/Oct/2000:13:55:36 -0700], with or without the brackets
  *	rfc2822   Thu, 21 Dec 2000 16:01:07 +0200; the weekday is not checked
- *	syslog    Oct  9 22:33:20, RFC 3164; needs assume_year
+ *	syslog    Oct  9 22:33:20, RFC 3164; needs assume_year; ISO 8601 as well, which
+ *	          the same files have
  *	%…        a strptime format: %d.%m.%Y %H:%M and so on, FL_TIME_DIRECTIVES.
  *	          %f and %N are fractions of a second of any length; %z is Z,
  *	          +hh:mm, +hhmm or a zone of RFC 2822; white space matches any
@@ -46,6 +47,7 @@
 #include "time/zone.h"
 
 #define FL_YEAR_NONE (-1)
+#define FL_YEAR_LATEST (-2) /* the latest that fl_timefmt_set_latest allows */
 
 /* What %-directives a strptime format may have, for messages and manuals. */
 #define FL_TIME_DIRECTIVES \
@@ -81,16 +83,18 @@ enum fl_time_fault {
 };
 
 /*
- * All members are private but zoneless. One struct serves one column: its
+ * All members are private but zoneless, yearless and assume_year. One struct serves one column: its
  * caches live on values that resemble the one before.
  */
 struct fl_timefmt {
 	bool zoneless;  /* a value came without zone though no tz was given: for one warning */
+	bool yearless;  /* FL_YEAR_LATEST gave a value its year: for one warning */
 	bool is_auto;
 	bool has_tz;    /* tz was given */
 	uint8_t kind;   /* enum fl_time_kind */
 	uint8_t fault;  /* enum fl_time_fault of the last parse */
 	int assume_year;
+	int64_t latest_ms; /* FL_YEAR_LATEST: no time is after this */
 	char *pattern;  /* FL_TIME_STRPTIME; owned */
 	struct fl_zone *zone; /* of text without a zone; owned; NULL: UTC */
 
@@ -107,12 +111,19 @@ struct fl_timefmt {
 
 /*
  * Prepare f. format: see above, NULL is auto. tz: a name for fl_zone_open, NULL:
- * not given, UTC. assume_year: 0..9999 or FL_YEAR_NONE. FL_EUSAGE: unknown format
+ * not given, UTC. assume_year: 0..9999, FL_YEAR_NONE or FL_YEAR_LATEST. FL_EUSAGE: unknown format
  * or directive, unknown zone, a format without a year and no assume_year; after
  * an error there is nothing to release.
  */
 int fl_timefmt_init(struct fl_timefmt *f, const char *format, const char *tz, int assume_year,
 		    struct fl_err *err);
+
+/*
+ * For FL_YEAR_LATEST: a time without a year is that of the latest year in which it is
+ * not more than a day (zones differ) after now_ms, which is when the text was written.
+ */
+void fl_timefmt_set_latest(struct fl_timefmt *f, int64_t now_ms);
+
 void fl_timefmt_release(struct fl_timefmt *f); /* a zeroed struct is fine */
 
 /* The kind in use, for a checkpoint; auto that has seen nothing is FL_TIME_UNDECIDED. */
