@@ -14,12 +14,17 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/fault.h"
 #include "base/io.h"
+
+#ifndef FLUE_PKGLIBDIR /* the Makefile says both */
+#define FLUE_PKGLIBDIR "/usr/local/lib/flue"
+#define FLUE_MODULE_PATH "../lib/flue"
+#endif
 
 #define MODULE "rocksdb.so"
 #define NS_MAX 32u
 #define HEAD 6u /* bytes of a key on disk between namespace and key */
-#define ARRIVALS_NS 'S'
 #define COPY_BYTES FL_KIB(64)
 
 struct fl_backend {
@@ -28,7 +33,6 @@ struct fl_backend {
 	struct fl_store *store;
 	char *dir;
 	size_t memory_max;
-	uint32_t arrivals;               /* how many were begun */
 	struct fl_buf items, other, key; /* scratch */
 	struct fl_buf value, keys, order, found;
 };
@@ -133,14 +137,28 @@ make_dir(struct fl_backend *b, const char *dir, struct fl_err *err)
 /* ---- the module ------------------------------------------------------------------------ */
 
 /*
- * Where it is installed, relative to the tool (so that a prefix can be moved), or where
- * it was built.
+ * Where it is installed relative to the tool (so that a prefix can be moved), where it was
+ * built (beside tools/, tests/unit/, tests/fault/bin/), or where it was configured to be:
+ * libdir may be elsewhere, and so may a program that links the library. A relative place
+ * may be one in which others can write: only files of root and of whoever runs the tool
+ * are opened.
  */
+static bool
+is_trusted(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, R_OK) == 0 &&
+	       (st.st_uid == 0 || st.st_uid == geteuid());
+}
+
 static int
 load_module(struct fl_backend *b, struct fl_err *err)
 {
-	static const char *const places[] = { "../lib/flue/" MODULE, "../lib/state/" MODULE,
-					      "../../lib/state/" MODULE };
+	static const char *const places[] = { FLUE_MODULE_PATH "/" MODULE, "../lib/state/" MODULE,
+					      "../../lib/state/" MODULE,
+					      "../../../lib/state/" MODULE,
+					      FLUE_PKGLIBDIR "/" MODULE };
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 	struct fl_buf path = { 0 };
@@ -150,10 +168,11 @@ load_module(struct fl_backend *b, struct fl_err *err)
 		n--;
 	for (size_t i = 0; i < FL_ARRAY_LEN(places) && !b->module; i++) {
 		fl_buf_clear(&path);
-		fl_buf_put(&path, self, n > 0 ? (size_t)n : 0);
+		if (places[i][0] != '/')
+			fl_buf_put(&path, self, n > 0 ? (size_t)n : 0);
 		fl_buf_puts(&path, places[i]);
 		fl_buf_putc(&path, '\0');
-		if (access(path.data, R_OK) == 0) {
+		if (is_trusted(path.data)) {
 			b->module = dlopen(path.data, RTLD_NOW | RTLD_LOCAL);
 			why = b->module ? NULL : dlerror();
 		}
@@ -338,17 +357,19 @@ sorted(struct fl_backend *b, const void *const *what, const struct fl_key *keys,
 	return item;
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ---------- */
 
 int
 fl_backend_begin(struct fl_backend *b, struct fl_err *err)
 {
+	FL_FAULT("rocksdb.write");
 	return b->ops->write_begin(b->store, err);
 }
 
 int
 fl_backend_end(struct fl_backend *b, struct fl_err *err)
 {
+	FL_FAULT("rocksdb.written");
 	return b->ops->write_end(b->store, err);
 }
 
@@ -382,7 +403,7 @@ fl_backend_drop(struct fl_backend *b, struct fl_bytes ns, struct fl_err *err)
 	return b->ops->drop_range(b->store, ns, (struct fl_bytes){ b->key.data, b->key.len }, err);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ---------- */
 
 int
 fl_backend_get(struct fl_backend *b, struct fl_bytes ns, const struct fl_key *keys, size_t n,
@@ -463,22 +484,28 @@ fl_backend_walk_close(struct fl_backend_walk *w)
 	free(w);
 }
 
-/* ---- by arrival -------------------------------------------------------------------------------- */
+/* ---- by arrival ---------- */
 
-/* In memory while they fit; else in sorted runs, under keys of their own. */
+/*
+ * In memory while they fit; else in sorted runs, one behind the other in a file without a
+ * name, which are merged at the end.
+ */
 struct fl_arrivals {
 	struct fl_backend *backend;
-	char ns[5];
 	size_t max;
-	bool stored;
 	struct fl_buf bytes; /* struct arrival, key, value */
 	struct fl_buf place; /* struct place */
+	int fd;              /* -1: all is in memory */
+	uint64_t written;
+	struct fl_buf runs; /* uint64_t: where each ends */
+	struct fl_buf out;
 };
 
 struct arrival {
+	uint64_t seq;
 	uint32_t key_len; /* or FL_KEY_NULL */
 	uint32_t tags;
-	uint32_t value_len;
+	uint64_t value_len;
 };
 
 struct place {
@@ -486,17 +513,26 @@ struct place {
 	size_t at; /* in bytes */
 };
 
+/* A run that is read. */
+struct run {
+	uint64_t at, end; /* in the file: what is not read yet */
+	struct fl_buf buf;
+	size_t pos; /* in buf: the record in hand */
+	struct arrival head;
+};
+
+#define RUN_NAME "a temporary file"
+#define RUN_BLOCK_MIN FL_KIB(16)
+#define RUN_BLOCK_MAX FL_KIB(512)
+
 struct fl_arrivals *
 fl_arrivals_new(struct fl_backend *b)
 {
 	struct fl_arrivals *a = fl_xcalloc(1, sizeof *a);
-	uint32_t number = b->arrivals++;
 
 	a->backend = b;
 	a->max = b->memory_max / 6;
-	a->ns[0] = ARRIVALS_NS;
-	for (int i = 0; i < 4; i++)
-		a->ns[1 + i] = (char)(number >> (24 - 8 * i));
+	a->fd = -1;
 	return a;
 }
 
@@ -505,8 +541,12 @@ fl_arrivals_free(struct fl_arrivals *a)
 {
 	if (!a)
 		return;
+	if (a->fd >= 0)
+		(void)close(a->fd);
 	fl_buf_release(&a->bytes);
 	fl_buf_release(&a->place);
+	fl_buf_release(&a->runs);
+	fl_buf_release(&a->out);
 	free(a);
 }
 
@@ -531,107 +571,202 @@ sorted_places(struct fl_arrivals *a, size_t *ret_n)
 	return p;
 }
 
-/* What is stored of one, whole. */
 static size_t
-arrival_size(const char *p)
+size_of(const struct arrival *head)
 {
-	struct arrival head;
+	return sizeof *head + (head->key_len == FL_KEY_NULL ? 0 : head->key_len) + head->value_len;
+}
 
-	memcpy(&head, p, sizeof head);
-	return sizeof head + (head.key_len == FL_KEY_NULL ? 0 : head.key_len) + head.value_len;
+static int
+open_runs(struct fl_arrivals *a, struct fl_err *err)
+{
+	a->fd = open(a->backend->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (a->fd < 0) { /* a file system without it */
+		struct fl_buf path = { 0 };
+
+		fl_buf_printf(&path, "%s/run-XXXXXX", a->backend->dir);
+		fl_buf_putc(&path, '\0');
+		a->fd = mkostemp(path.data, O_CLOEXEC);
+		if (a->fd >= 0)
+			(void)unlink(path.data);
+		fl_buf_release(&path);
+	}
+	return a->fd >= 0 ? 0
+			  : fl_fail_errno(err, FL_ECREATE, errno,
+					  "cannot create a temporary file in %s", a->backend->dir);
+}
+
+static int
+write_out(struct fl_arrivals *a, struct fl_err *err)
+{
+	a->written += a->out.len;
+	if (a->out.len && fl_io_write(a->fd, a->out.data, a->out.len, RUN_NAME, err) < 0)
+		return err->code;
+	fl_buf_clear(&a->out);
+	return 0;
 }
 
 /* A run to disk. */
 static int
-store_arrivals(struct fl_arrivals *a, struct fl_err *err)
+store_run(struct fl_arrivals *a, struct fl_err *err)
 {
-	struct fl_backend *b = a->backend;
 	size_t n;
 	const struct place *p = sorted_places(a, &n);
-	int rc = a->stored ? 0 : b->ops->pause(b->store, true, err);
 
-	a->stored = true;
-	if (rc == 0)
-		rc = b->ops->write_begin(b->store, err);
-	for (size_t i = 0; i < n && rc == 0; i++) {
+	if (a->fd < 0 && open_runs(a, err) < 0)
+		return err->code;
+	for (size_t i = 0; i < n; i++) {
 		const char *record = a->bytes.data + p[i].at;
-		char key[sizeof a->ns + 8];
+		struct arrival head;
 
-		memcpy(key, a->ns, sizeof a->ns);
-		for (int k = 0; k < 8; k++)
-			key[sizeof a->ns + (size_t)k] = (char)(p[i].seq >> (56 - 8 * k));
-		rc = b->ops->write_put(b->store, (struct fl_bytes){ key, sizeof key },
-				       (struct fl_bytes){ record, arrival_size(record) }, false,
-				       err);
+		if (i + 8 < n)
+			__builtin_prefetch(a->bytes.data + p[i + 8].at);
+		memcpy(&head, record, sizeof head);
+		fl_buf_put(&a->out, record, size_of(&head));
+		if (a->out.len >= RUN_BLOCK_MAX && write_out(a, err) < 0)
+			return err->code;
 	}
+	if (write_out(a, err) < 0)
+		return err->code;
+	fl_buf_put(&a->runs, &a->written, sizeof a->written);
 	fl_buf_clear(&a->bytes);
 	fl_buf_clear(&a->place);
-	return rc < 0 ? rc : b->ops->write_end(b->store, err);
+	return 0;
 }
 
 int
 fl_arrivals_put(struct fl_arrivals *a, uint64_t seq, const struct fl_key *key,
 		struct fl_bytes value, struct fl_err *err)
 {
-	struct arrival head = { key->len, key->tags, (uint32_t)value.n };
+	struct arrival head = { seq, key->len, key->tags, value.n };
 	struct place place = { seq, a->bytes.len };
 
 	fl_buf_put(&a->place, &place, sizeof place);
 	fl_buf_put(&a->bytes, &head, sizeof head);
 	fl_buf_put(&a->bytes, key->p, key->len == FL_KEY_NULL ? 0 : key->len);
 	fl_buf_put(&a->bytes, value.p, value.n);
-	if (a->bytes.len + a->place.len < a->max)
-		return 0;
-	return store_arrivals(a, err);
+	return a->bytes.len + a->place.len < a->max ? 0 : store_run(a, err);
 }
 
 static int
-give(uint64_t seq, const char *p, size_t n, fl_arrivals_each *each, void *ctx, struct fl_err *err)
+give(const char *record, fl_arrivals_each *each, void *ctx, struct fl_err *err)
 {
 	struct arrival head;
 	struct fl_key key;
-	size_t key_len;
 
-	if (n < sizeof head || arrival_size(p) != n)
-		return fl_fail(err, FL_EDATA, "what was sorted in RocksDB's files is damaged");
-	memcpy(&head, p, sizeof head);
-	key_len = head.key_len == FL_KEY_NULL ? 0 : head.key_len;
-	key = (struct fl_key){ .p = p + sizeof head, .len = head.key_len, .tags = head.tags };
-	return each(ctx, seq, &key, (struct fl_bytes){ key.p + key_len, head.value_len }, err);
+	memcpy(&head, record, sizeof head);
+	key = (struct fl_key){ .p = record + sizeof head, .len = head.key_len, .tags = head.tags };
+	return each(ctx, head.seq, &key,
+		    (struct fl_bytes){ record + size_of(&head) - head.value_len, head.value_len },
+		    err);
 }
 
-static uint64_t
-seq_of(struct fl_bytes key)
+/* Have at least n bytes at pos. */
+static int
+fill(struct fl_arrivals *a, struct run *r, size_t n, size_t block, struct fl_err *err)
 {
-	uint64_t seq = 0;
+	size_t left = r->buf.len - r->pos;
 
-	for (size_t i = sizeof((struct fl_arrivals *)0)->ns; i < key.n; i++)
-		seq = seq << 8 | (uint8_t)key.p[i];
-	return seq;
+	if (left >= n)
+		return 0;
+	if (left)
+		memmove(r->buf.data, r->buf.data + r->pos, left);
+	r->buf.len = left;
+	r->pos = 0;
+	while (r->buf.len < n) {
+		size_t want = r->end - r->at < block ? (size_t)(r->end - r->at) : block;
+		int64_t got = want ? fl_io_read_at(a->fd, fl_buf_reserve(&r->buf, want), want,
+						   r->at, RUN_NAME, err)
+				   : 0;
+
+		if (got <= 0)
+			return got < 0 ? (int)got
+				       : fl_fail(err, FL_EIO, "%s became shorter", RUN_NAME);
+		r->buf.len += (size_t)got;
+		r->at += (uint64_t)got;
+	}
+	return 0;
+}
+
+/* The record behind the one in hand, whole: 1, 0 at the end of the run. */
+static int
+advance(struct fl_arrivals *a, struct run *r, size_t block, struct fl_err *err)
+{
+	if (r->buf.len == r->pos && r->at == r->end)
+		return 0;
+	if (fill(a, r, sizeof r->head, block, err) < 0)
+		return err->code;
+	memcpy(&r->head, r->buf.data + r->pos, sizeof r->head);
+	return fill(a, r, size_of(&r->head), block, err) < 0 ? err->code : 1;
+}
+
+/* Let heap[i] sink to its place among n. */
+static void
+sink(struct run **heap, size_t n, size_t i)
+{
+	for (size_t child; (child = 2 * i + 1) < n; i = child) {
+		struct run *t = heap[i];
+
+		if (child + 1 < n && heap[child + 1]->head.seq < heap[child]->head.seq)
+			child++;
+		if (t->head.seq <= heap[child]->head.seq)
+			return;
+		heap[i] = heap[child];
+		heap[child] = t;
+	}
 }
 
 static int
-give_stored(struct fl_arrivals *a, fl_arrivals_each *each, void *ctx, struct fl_err *err)
+merge_runs(struct fl_arrivals *a, struct run *run, size_t n, fl_arrivals_each *each, void *ctx,
+	   struct fl_err *err)
 {
-	const struct fl_store_ops *ops = a->backend->ops;
-	struct fl_bytes from = { a->ns, sizeof a->ns }, key, value;
-	char last[sizeof a->ns + 9];
-	struct fl_bytes to = { last, sizeof last };
-	struct fl_store_iter *it;
-	int rc;
+	struct run **heap = fl_xcalloc(n + 1, sizeof *heap);
+	size_t block = a->max / n, live = 0;
+	int rc = 0;
 
-	memset(last, 0xff, sizeof last);
-	memcpy(last, a->ns, sizeof a->ns);
-	it = ops->iter_open(a->backend->store, from, to);
-	while ((rc = ops->iter_next(it, &key, &value, err)) > 0) {
-		rc = give(seq_of(key), value.p, value.n, each, ctx, err);
+	block = block < RUN_BLOCK_MIN ? RUN_BLOCK_MIN : block;
+	block = block > RUN_BLOCK_MAX ? RUN_BLOCK_MAX : block;
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		if ((rc = advance(a, &run[i], block, err)) > 0)
+			heap[live++] = &run[i];
+	for (size_t i = live / 2; i > 0; i--)
+		sink(heap, live, i - 1);
+	while (rc >= 0 && live) {
+		struct run *r = heap[0];
+
+		rc = give(r->buf.data + r->pos, each, ctx, err);
 		if (rc < 0)
 			break;
+		r->pos += size_of(&r->head);
+		rc = advance(a, r, block, err);
+		if (rc == 0)
+			heap[0] = heap[--live];
+		sink(heap, live, 0);
 	}
-	ops->iter_close(it);
-	if (rc == 0)
-		rc = ops->drop_range(a->backend->store, from, to, err);
-	return rc < 0 ? rc : ops->pause(a->backend->store, false, err);
+	free(heap);
+	return rc < 0 ? rc : 0;
+}
+
+/* All that is stored. */
+static int
+give_stored(struct fl_arrivals *a, fl_arrivals_each *each, void *ctx, struct fl_err *err)
+{
+	const uint64_t *end = (const uint64_t *)(const void *)a->runs.data;
+	size_t n = a->runs.len / sizeof *end;
+	struct run *run = fl_xcalloc(n, sizeof *run);
+	int rc;
+
+	fl_buf_release(&a->bytes); /* the memory is for reading now */
+	fl_buf_release(&a->place);
+	for (size_t i = 0; i < n; i++) {
+		run[i].at = i ? end[i - 1] : 0;
+		run[i].end = end[i];
+	}
+	rc = merge_runs(a, run, n, each, ctx, err);
+	for (size_t i = 0; i < n; i++)
+		fl_buf_release(&run[i].buf);
+	free(run);
+	return rc;
 }
 
 int
@@ -641,15 +776,12 @@ fl_arrivals_finish(struct fl_arrivals *a, fl_arrivals_each *each, void *ctx, str
 	size_t n;
 	int rc = 0;
 
-	if (a->stored) {
-		rc = a->place.len ? store_arrivals(a, err) : 0;
+	if (a->fd >= 0) {
+		rc = a->place.len ? store_run(a, err) : 0;
 		return rc < 0 ? rc : give_stored(a, each, ctx, err);
 	}
 	p = sorted_places(a, &n);
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		const char *record = a->bytes.data + p[i].at;
-
-		rc = give(p[i].seq, record, arrival_size(record), each, ctx, err);
-	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = give(a->bytes.data + p[i].at, each, ctx, err);
 	return rc;
 }

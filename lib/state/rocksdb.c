@@ -272,7 +272,7 @@ drop_range(struct fl_store *s, struct fl_bytes from, struct fl_bytes to, struct 
 	return message ? failed(err, "delete", message) : 0;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ---------- */
 
 static int
 get(struct fl_store *s, const struct fl_bytes *keys, size_t n, struct fl_bytes *ret,
@@ -308,17 +308,6 @@ get(struct fl_store *s, const struct fl_bytes *keys, size_t n, struct fl_bytes *
 	free(len);
 	free(message);
 	return rc;
-}
-
-static int
-pause_store(struct fl_store *s, bool paused, struct fl_err *err)
-{
-	static const char *const key[] = { "disable_auto_compactions" };
-	const char *value[] = { paused ? "true" : "false" };
-	char *message = NULL;
-
-	rocksdb_set_options(s->db, 1, key, value, &message);
-	return message ? failed(err, "change its options", message) : 0;
 }
 
 static struct fl_store_iter *
@@ -363,7 +352,7 @@ iter_close(struct fl_store_iter *it)
 	free(it);
 }
 
-/* ---- checkpoints ---------------------------------------------------------------------------------- */
+/* ---- checkpoints ---------- */
 
 static int
 checkpoint(struct fl_store *s, const char *dir, struct fl_err *err)
@@ -387,7 +376,6 @@ const struct fl_store_ops fl_store_module = {
 	.write_put = write_put,
 	.write_end = write_end,
 	.drop_range = drop_range,
-	.pause = pause_store,
 	.get = get,
 	.iter_open = iter_open,
 	.iter_next = iter_next,

@@ -55,9 +55,6 @@ struct fl_store_ops {
 	int (*drop_range)(struct fl_store *s, struct fl_bytes from, struct fl_bytes to,
 			  struct fl_err *err);
 
-	/* No compaction while what is written is read once and dropped. */
-	int (*pause)(struct fl_store *s, bool paused, struct fl_err *err);
-
 	/* Values of keys, ascending; p NULL where there is none. Valid until the next get. */
 	int (*get)(struct fl_store *s, const struct fl_bytes *keys, size_t n, struct fl_bytes *ret,
 		   struct fl_err *err);

@@ -170,6 +170,7 @@ static int
 write_back(struct fl_groups *g, bool evict, struct fl_err *err)
 {
 	struct fl_backend *b = g->parts.backend;
+	struct fl_entry **entry;
 	size_t n = 0;
 
 	fl_buf_clear(&g->entries);
@@ -179,14 +180,16 @@ write_back(struct fl_groups *g, bool evict, struct fl_err *err)
 		if (!(e->flags & ENTRY_DIRTY))
 			continue;
 		fl_buf_put(&g->entries, &e, sizeof e);
-		e->flags &= (uint8_t)~ENTRY_DIRTY;
 		n++;
 	}
+	entry = (struct fl_entry **)(void *)g->entries.data;
 	if (n && (fl_backend_begin(b, err) < 0 ||
-		  fl_backend_write(b, groups_ns, (struct fl_entry *const *)(void *)g->entries.data,
-				   n, g->evicted, encode, g, err) < 0 ||
+		  fl_backend_write(b, groups_ns, entry, n, g->evicted, encode, g, err) < 0 ||
 		  fl_backend_end(b, err) < 0))
 		return err->code;
+	/* not before: what could not be written for one checkpoint is for the next */
+	for (size_t i = 0; i < n; i++)
+		entry[i]->flags &= (uint8_t)~ENTRY_DIRTY;
 	fl_buf_release(&g->entries);
 	if (!evict && !g->evicted)
 		return 0;
@@ -517,9 +520,11 @@ void
 fl_groups_save(const struct fl_groups *g, struct fl_save *s)
 {
 	const struct fl_header *in = fl_run_header(g->run, 0);
-	struct fl_window_saved w = {
-		.engine = "groups", .updates = g->updates, .wm_ms = FL_TIME_MIN, .seq = g->seq
-	};
+	struct fl_window_saved w = { .engine = "groups",
+				     .updates = g->updates,
+				     .wm_ms = FL_TIME_MIN,
+				     .seq = g->seq,
+				     .entries = g->table.live };
 	struct fl_buf value = { 0 };
 
 	fl_window_save(s, &w, in, g->aggs);
@@ -590,6 +595,8 @@ fl_groups_load(struct fl_groups *g, struct fl_load *l, struct fl_err *err)
 		g->evicted = true;
 		rc = 0;
 	}
+	if (rc == 0 && !on_disk(g))
+		fl_table_expect(&g->table, w.entries);
 	while (rc == 0 && (rc = fl_window_load_entries(b, l, false, &g->keys, err)) > 0)
 		rc = load_entries(g, w.loader, l, b, err);
 	fl_aggs_loader_free(w.loader);

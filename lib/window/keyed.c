@@ -980,6 +980,7 @@ fl_keyed_save(const struct fl_keyed *k, struct fl_save *s)
 				     .updates = k->updates,
 				     .wm_ms = k->wm_ms,
 				     .seq = k->seq,
+				     .entries = k->table.live,
 				     .timer_ms = fl_timers_now(&k->timers) };
 
 	fl_window_save(s, &w, in, k->aggs);
@@ -1093,6 +1094,7 @@ fl_keyed_load(struct fl_keyed *k, struct fl_load *l, struct fl_err *err)
 		k->seq = w.seq;
 		k->wm_ms = w.wm_ms;
 		fl_timers_start(&k->timers, w.timer_ms);
+		fl_table_expect(&k->table, w.entries);
 		rc = fl_window_section(l, "panes", err);
 	}
 	if (rc == 0)

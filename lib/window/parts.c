@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "checkpoint/dir.h"
 #include "run/options.h"
 
@@ -181,7 +182,9 @@ fl_parts_checkpoint(struct fl_parts *p, struct fl_run *run, char **ret_path, str
 	fl_ck_path(path, fl_run_checkpoint_id(run), file);
 	fl_buf_printf(&whole, "%s/%s", d->path, path);
 	fl_buf_putc(&whole, '\0');
+	FL_FAULT("rocksdb.checkpoint");
 	rc = fl_backend_checkpoint(p->backend, whole.data, err);
+	FL_FAULT("rocksdb.linked");
 	fl_buf_release(&whole);
 	*ret_path = rc == 0 ? fl_xstrdup(path) : NULL;
 	return rc;
@@ -227,9 +230,11 @@ load_files(struct fl_parts *p, struct fl_load *l, struct fl_run *run, const stru
 	if (rc == 0 && !dir)
 		rc = fl_load_damaged(l, "it names no directory of files", err);
 	if (rc == 0) {
+		FL_FAULT("rocksdb.restore");
 		fl_parts_release(p);
 		rc = fl_parts_open(p, run, aggs, dir, err);
 	}
+	FL_FAULT("rocksdb.restored");
 	free(dir);
 	return rc < 0 ? rc : 1;
 }

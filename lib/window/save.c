@@ -61,6 +61,7 @@ fl_window_save(struct fl_save *s, const struct fl_window_saved *w, const struct 
 	fl_save_int(s, "watermark", w->wm_ms);
 	fl_save_int(s, "next_record", (int64_t)w->seq);
 	fl_save_int(s, "timer", w->timer_ms);
+	fl_save_int(s, "entries", (int64_t)w->entries);
 	put_keys(in, &b);
 	fl_save_bytes(s, "keys", b.data, b.len);
 	if (aggs) {
@@ -200,6 +201,8 @@ take(struct found *f, struct fl_window_saved *to, const struct fl_state_entry *e
 		to->seq = (uint64_t)v;
 	else if (fl_state_is(e, "timer"))
 		to->timer_ms = v;
+	else if (fl_state_is(e, "entries"))
+		to->entries = (uint64_t)v;
 	return 0;
 }
 

@@ -29,6 +29,7 @@ struct fl_window_saved {
 	bool updates;
 	int64_t wm_ms;
 	uint64_t seq;
+	uint64_t entries;              /* about how many keys follow: a hint */
 	int64_t timer_ms;              /* keyed.c: the present moment of its timers */
 	struct fl_aggs_loader *loader; /* loaded: for the accumulators; NULL: rows */
 };

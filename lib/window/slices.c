@@ -232,7 +232,6 @@ write_slice(struct fl_slices *s, struct fl_slice *sl, struct fl_err *err)
 		if (!(e->flags & ENTRY_DIRTY))
 			continue;
 		fl_buf_put(&s->entries, &e, sizeof e);
-		e->flags &= (uint8_t)~ENTRY_DIRTY;
 		n++;
 	}
 	sl->stored = sl->stored || n;
@@ -259,10 +258,15 @@ write_back(struct fl_slices *s, int64_t from, int64_t to, bool evict, struct fl_
 	for (uint32_t i = 0; i < s->count && rc == 0; i++) {
 		struct fl_slice *sl = &s->slice[i];
 
-		if (sl->start < from || sl->end > to || !sl->stored || !(evict || sl->evicted))
+		if (sl->start < from || sl->end > to || !sl->stored)
 			continue;
-		clear_table(s, &sl->table);
-		sl->evicted = true;
+		if (evict || sl->evicted) {
+			clear_table(s, &sl->table);
+			sl->evicted = true;
+		}
+		/* not before: what could not be written for one checkpoint is for the next */
+		for (uint32_t k = 0; k < sl->table.count; k++)
+			fl_table_at(&sl->table, k)->flags &= (uint8_t)~ENTRY_DIRTY;
 	}
 	return rc;
 }
@@ -884,6 +888,17 @@ fl_slices_bytes(const struct fl_slices *s)
 	if (on_disk(s))
 		return 0; /* files that are there already */
 	return s->budget.used + fl_aggs_extra_bytes(s->aggs);
+}
+
+int64_t
+fl_slices_keys(const struct fl_slices *s)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->slice[i].table.live > most)
+			most = s->slice[i].table.live;
+	return most;
 }
 
 /* All slices, also those without a key, and how many entries each has. */

@@ -72,6 +72,9 @@ void fl_slices_save(const struct fl_slices *s, struct fl_save *to);
 int fl_slices_load(struct fl_slices *s, struct fl_load *l, struct fl_err *err);
 size_t fl_slices_bytes(const struct fl_slices *s);
 
+/* For fl_op's state_keys: of the slices in memory, the one with most keys. */
+int64_t fl_slices_keys(const struct fl_slices *s);
+
 /* The watermark (or the clock) has reached wm_ms: fire what is due. */
 int fl_slices_advance(struct fl_slices *s, int64_t wm_ms, struct fl_err *err);
 
