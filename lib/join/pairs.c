@@ -356,6 +356,10 @@ static void
 put_half(const struct fl_pairs_side *s, const uint32_t *map, struct fl_half h,
 	 struct fl_colbuf *col)
 {
+	if (h.p && s->kept) {
+		fl_kept_put_to(s->kept, h.p, h.len, map, s->columns, col);
+		return;
+	}
 	if (h.p) {
 		fl_row_put_to(h.p, h.len, map, s->columns, col);
 		return;

@@ -14,8 +14,8 @@
  *	are appended, whichever side they come from.
  *
  * Halves
- *	One half of a result is a kept record (packed: stream/row.h, all columns of
- *	its side), a record of the batch in hand, or nothing: NULLs.
+ *	One half of a result is a kept record (packed: stream/row.h, or state/kept.h
+ *	where fl_pairs_kept says so; all columns of its side), a record of the batch in hand, or nothing: NULLs.
  *
  * Calling sequence
  *	fl_pairs_open(&p, …)                  in the engine's open
@@ -34,6 +34,7 @@
 #include "checkpoint/snapshot.h"
 #include "expr/expr.h"
 #include "run/op.h"
+#include "state/kept.h"
 #include "state/key.h"
 #include "stream/row.h"
 
@@ -137,6 +138,8 @@ struct fl_pairs_side {
 	uint32_t *alone; /* the same for a row that has no other half */
 	uint32_t *full;  /* column of fl_pairs.full of each of them */
 	const struct fl_batch *batch; /* in hand, or NULL */
+	const struct fl_kept *kept;   /* what has packed its kept records; NULL: they are as
+	                                 in stream/row.h */
 };
 
 struct fl_pairs {
@@ -185,6 +188,13 @@ int fl_pairs_open(struct fl_pairs *p, struct fl_run *run, const struct fl_join_o
 		  const struct fl_header *right, const struct fl_pairs_form *form,
 		  struct fl_err *err);
 void fl_pairs_release(struct fl_pairs *p); /* a zeroed struct is fine */
+
+/* Kept halves of a side are packed by kept (borrowed) from now on. */
+static inline void
+fl_pairs_kept(struct fl_pairs *p, enum fl_join_side side, const struct fl_kept *kept)
+{
+	p->side[side].kept = kept;
+}
 
 /* A header has grown: append its new columns. Call with nothing pending (flushed). */
 int fl_pairs_columns(struct fl_pairs *p, struct fl_err *err);

@@ -76,8 +76,11 @@ regular_open(void *self, struct fl_run *run, const struct fl_join_options *o, st
 	g->keeps[FL_JOIN_SIDE_RIGHT] = !g->left_only || g->has_on;
 	fl_budget_init(&g->budget, fl_run_memory_max(run));
 	fl_table_init(&g->table, &g->budget, sizeof(struct key_state));
-	for (int s = 0; s < 2; s++)
+	for (int s = 0; s < 2; s++) {
 		fl_jrows_init(&g->rows[s], &g->budget, g->changing[s]);
+		fl_jrows_compact(&g->rows[s]);
+		fl_pairs_kept(&g->pairs, (enum fl_join_side)s, &g->rows[s].kept);
+	}
 	return 0;
 }
 
@@ -506,7 +509,7 @@ state_entry(const struct fl_entry *e, int side)
 static void
 save_rows(const struct regular *g, int side, struct fl_save *s)
 {
-	struct fl_buf about = { 0 };
+	struct fl_buf about = { 0 }, row = { 0 };
 
 	fl_pairs_about(&g->pairs, (enum fl_join_side)side, &about);
 	fl_save_section(s, row_sections[side], 1, about.data);
@@ -520,12 +523,15 @@ save_rows(const struct regular *g, int side, struct fl_save *s)
 		for (const struct fl_jrow *r =
 			     ((const struct key_state *)(const void *)e->value)->list[side].first;
 		     r; r = r->next) {
-			entry.value = r->data;
-			entry.value_len = r->len;
+			fl_buf_clear(&row);
+			fl_kept_unpack(&g->rows[side].kept, r->data, r->len, &row);
+			entry.value = row.data;
+			entry.value_len = (uint32_t)row.len;
 			fl_save_entry(s, &entry);
 		}
 	}
 	fl_buf_release(&about);
+	fl_buf_release(&row);
 }
 
 static void

@@ -35,12 +35,20 @@ fl_jrows_init(struct fl_jrows *s, struct fl_budget *budget, bool changing)
 }
 
 void
+fl_jrows_compact(struct fl_jrows *s)
+{
+	s->compact = true;
+	fl_kept_init(&s->kept, s->budget);
+}
+
+void
 fl_jrows_release(struct fl_jrows *s)
 {
 	if (!s->budget)
 		return;
 	s->budget->used -= s->charged;
 	fl_arena_release(&s->arena);
+	fl_kept_release(&s->kept);
 	fl_keys_release(&s->keys);
 	free(s->bucket);
 	fl_buf_release(&s->packed);
@@ -52,27 +60,53 @@ fl_jrows_release(struct fl_jrows *s)
 
 /* ---- the record in hand ------------------------------------------------------------- */
 
-/* The identity of a packed record, appended to out. */
-static void
-identity_of(struct fl_jrows *s, const char *p, size_t n, struct fl_buf *out)
+/* A batch of one record, with room for cols columns, that is to be filled. */
+static struct fl_build *
+empty_build(struct fl_jrows *s, uint32_t cols)
 {
-	uint32_t cols = fl_row_columns(p, n);
-
-	if (s->build.cols < cols) {
-		fl_build_clear(&s->build);
-		fl_build_resize(&s->build, cols);
-	}
 	fl_build_clear(&s->build);
-	fl_row_put(p, n, s->build.col, s->build.cols);
-	fl_build_row(&s->build, 0, 0, FL_INSERT);
-	(void)fl_row_identity(fl_build_view(&s->build), 0, out);
+	if (s->build.cols < cols)
+		fl_build_resize(&s->build, cols);
+	return &s->build;
+}
+
+/* A record packed as in stream/row.h as a batch of one. */
+static const struct fl_batch *
+view_of(struct fl_jrows *s, const char *p, size_t n)
+{
+	struct fl_build *w = empty_build(s, fl_row_columns(p, n));
+
+	fl_row_put(p, n, w->col, w->cols);
+	fl_build_row(w, 0, 0, FL_INSERT);
+	return fl_build_view(w);
+}
+
+/* The identity of a kept record, appended to out. */
+static void
+identity_of(struct fl_jrows *s, const struct fl_jrow *r, struct fl_buf *out)
+{
+	const struct fl_batch *b;
+	struct fl_build *w;
+
+	if (!s->compact) {
+		b = view_of(s, r->data, r->len);
+	} else {
+		w = empty_build(s, fl_kept_columns(r->data, r->len));
+		fl_kept_put_from(&s->kept, r->data, r->len, 0, w->col, w->cols);
+		fl_build_row(w, 0, 0, FL_INSERT);
+		b = fl_build_view(w);
+	}
+	(void)fl_row_identity(b, 0, out);
 }
 
 void
 fl_jrows_take(struct fl_jrows *s, const struct fl_batch *b, uint32_t row)
 {
 	fl_buf_clear(&s->packed);
-	(void)fl_row_pack(b, row, &s->packed);
+	if (s->compact)
+		(void)fl_kept_pack(&s->kept, b, row, &s->packed);
+	else
+		(void)fl_row_pack(b, row, &s->packed);
 	if (!s->changing)
 		return;
 	fl_buf_clear(&s->identity);
@@ -84,7 +118,7 @@ void
 fl_jrows_take_some(struct fl_jrows *s, const struct fl_batch *b, uint32_t row, const uint32_t *cols,
 		   uint32_t count)
 {
-	fl_assert(!s->changing);
+	fl_assert(!s->changing && !s->compact);
 	fl_buf_clear(&s->packed);
 	(void)fl_row_pack_some(b, row, cols, count, &s->packed);
 }
@@ -92,13 +126,15 @@ fl_jrows_take_some(struct fl_jrows *s, const struct fl_batch *b, uint32_t row, c
 void
 fl_jrows_take_packed(struct fl_jrows *s, const char *p, size_t n)
 {
+	if (s->changing || s->compact) {
+		struct fl_batch b = *view_of(s, p, n);
+
+		b.cols = fl_row_columns(p, n); /* the builder may have more */
+		fl_jrows_take(s, &b, 0);
+		return;
+	}
 	fl_buf_clear(&s->packed);
 	fl_buf_put(&s->packed, p, n);
-	if (!s->changing)
-		return;
-	fl_buf_clear(&s->identity);
-	identity_of(s, p, n, &s->identity);
-	s->hash = fl_keys_hash(&s->keys, s->identity.data, s->identity.len);
 }
 
 /* Whether a kept row of the same hash has the values of the one in hand. */
@@ -107,9 +143,9 @@ is_in_hand(struct fl_jrows *s, const struct fl_jrow *r)
 {
 	if (r->len == s->packed.len && memcmp(r->data, s->packed.data, r->len) == 0)
 		return true;
-	/* the same values may have come in columns of another kind */
+	/* the same values may have come in columns of another kind, or not as words */
 	fl_buf_clear(&s->other);
-	identity_of(s, r->data, r->len, &s->other);
+	identity_of(s, r, &s->other);
 	return s->other.len == s->identity.len &&
 	       memcmp(s->other.data, s->identity.data, s->other.len) == 0;
 }

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "state/kept.h"
 #include "state/key.h"
 #include "state/table.h"
 #include "stream/batch.h"
@@ -25,7 +26,7 @@ struct fl_jrow {
 	uint32_t len;
 	uint32_t matches; /* how many kept rows of the other side it matches, where the
 	                     join counts that row by row */
-	char data[];      /* packed */
+	char data[];      /* packed: fl_jrows.kept, or stream/row.h */
 };
 
 /* The rows of one key. A zeroed struct is an empty list. */
@@ -37,6 +38,8 @@ struct fl_jlist {
 struct fl_jrows {
 	struct fl_budget *budget;
 	bool changing; /* rows are taken back: there is an index */
+	bool compact;  /* rows are packed by kept, else as in stream/row.h */
+	struct fl_kept kept;
 	struct fl_arena arena;
 	size_t charged; /* of the arena's bytes, how many the budget knows of */
 	void *spare[FL_JROW_CLASSES];
@@ -53,6 +56,9 @@ struct fl_jrows {
 void fl_jrows_init(struct fl_jrows *s, struct fl_budget *budget, bool changing);
 void fl_jrows_release(struct fl_jrows *s); /* a zeroed struct is fine */
 
+/* Rows are to be packed as state/kept.h says. Before the first one comes. */
+void fl_jrows_compact(struct fl_jrows *s);
+
 /*
  * Take record row of b in hand: the next find and add are about it. The number of
  * bytes that are kept of it is at most 4 GiB.
@@ -63,7 +69,7 @@ void fl_jrows_take(struct fl_jrows *s, const struct fl_batch *b, uint32_t row);
 void fl_jrows_take_some(struct fl_jrows *s, const struct fl_batch *b, uint32_t row,
 			const uint32_t *cols, uint32_t count);
 
-/* The same with a packed record p[0..n), which fl_row_check has passed. */
+/* The same with a record packed as in stream/row.h, which fl_row_check has passed. */
 void fl_jrows_take_packed(struct fl_jrows *s, const char *p, size_t n);
 
 /* The kept row that equals the one in hand, or NULL. Only where rows change. */

@@ -5,8 +5,8 @@
 
 #include "base/err.h"
 
-#define STEP 32u          /* classes of small pieces: multiples of it */
-#define SMALL_CLASSES 64u /* up to 2 KiB */
+#define STEP 16u           /* classes of small pieces: multiples of it */
+#define SMALL_CLASSES 128u /* up to 2 KiB */
 #define SMALL_MAX (STEP * SMALL_CLASSES)
 #define ARENA_MAX FL_KIB(64) /* larger pieces go back to the system */
 
@@ -88,26 +88,32 @@ fl_items_give(struct fl_items *s, void *p, uint32_t class)
 	s->spare[class] = p;
 }
 
-struct fl_item *
-fl_item_new(struct fl_items *s, uint64_t seq, int64_t time, const struct fl_sortkey *key,
-	    uint32_t cells, const char *row, size_t row_len)
+static struct fl_item *
+item_new(struct fl_items *s, uint64_t seq, int64_t time, const struct fl_sortkey *key,
+	 uint32_t cells, const char *row, size_t row_len, bool linked)
 {
 	size_t other_len = 0, cell_bytes = cells * sizeof(struct fl_sortcell);
+	size_t before = linked ? sizeof(struct fl_item_link) : 0;
 	struct fl_sortcell *to;
 	struct fl_item *item;
 	uint32_t class;
+	char *p;
 
+	fl_assert(cells <= UINT16_MAX);
 	for (uint32_t c = 0; c < cells; c++)
 		if (key->cell[c].type == FL_SORT_OTHER)
 			other_len += (size_t)key->cell[c].i;
-	item = fl_items_take(s, sizeof *item + cell_bytes + other_len + row_len, &class);
+	p = fl_items_take(s, before + sizeof *item + cell_bytes + other_len + row_len, &class);
+	memset(p, 0, before);
+	item = (struct fl_item *)(void *)(p + before);
 	*item = (struct fl_item){
 		.seq = seq,
 		.time = time,
-		.cells = cells,
+		.cells = (uint16_t)cells,
 		.other_len = (uint32_t)other_len,
 		.row_len = (uint32_t)row_len,
-		.class = class,
+		.class = (uint16_t)class,
+		.linked = linked,
 	};
 	to = (struct fl_sortcell *)(void *)item->data;
 	other_len = 0;
@@ -125,8 +131,22 @@ fl_item_new(struct fl_items *s, uint64_t seq, int64_t time, const struct fl_sort
 	return item;
 }
 
+struct fl_item *
+fl_item_new(struct fl_items *s, uint64_t seq, int64_t time, const struct fl_sortkey *key,
+	    uint32_t cells, const char *row, size_t row_len)
+{
+	return item_new(s, seq, time, key, cells, row, row_len, false);
+}
+
+struct fl_item *
+fl_item_new_linked(struct fl_items *s, uint64_t seq, int64_t time, const struct fl_sortkey *key,
+		   uint32_t cells, const char *row, size_t row_len)
+{
+	return item_new(s, seq, time, key, cells, row, row_len, true);
+}
+
 void
 fl_item_free(struct fl_items *s, struct fl_item *item)
 {
-	fl_items_give(s, item, item->class);
+	fl_items_give(s, item->linked ? (void *)fl_item_link(item) : item, item->class);
 }

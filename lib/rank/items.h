@@ -7,6 +7,8 @@
 #ifndef FL_RANK_ITEMS_H
 #define FL_RANK_ITEMS_H
 
+#include <stdbool.h>
+
 #include "base/mem.h"
 
 /* A value to sort by. */
@@ -30,18 +32,23 @@ struct fl_sortkey {
 };
 
 struct fl_item {
-	uint64_t seq;         /* arrival */
-	int64_t time;         /* event time; 0 without */
-	struct fl_item *next; /* the owner's own */
-	uint64_t ident;       /* the owner's own: a hash of the row */
-	uint32_t cells;
+	uint64_t seq; /* arrival */
+	int64_t time; /* event time; 0 without */
 	uint32_t other_len;
 	uint32_t row_len;
-	uint32_t class;          /* of its memory */
+	uint16_t class; /* of its memory */
+	uint16_t cells;
+	bool linked;             /* a struct fl_item_link stands before it */
 	_Alignas(8) char data[]; /* cells, other, row */
 };
 
-#define FL_ITEM_CLASSES 160u
+/* The owner's own, for items that are linked. */
+struct fl_item_link {
+	struct fl_item *next;
+	uint64_t ident; /* a hash of the row, or a place */
+};
+
+#define FL_ITEM_CLASSES 256u
 
 struct fl_items {
 	struct fl_arena arena;
@@ -67,7 +74,18 @@ size_t fl_items_size(uint32_t class); /* what a piece of the class holds */
 struct fl_item *fl_item_new(struct fl_items *s, uint64_t seq, int64_t time,
 			    const struct fl_sortkey *key, uint32_t cells, const char *row,
 			    size_t row_len);
+
+/* The same with a link, zeroed. */
+struct fl_item *fl_item_new_linked(struct fl_items *s, uint64_t seq, int64_t time,
+				   const struct fl_sortkey *key, uint32_t cells, const char *row,
+				   size_t row_len);
 void fl_item_free(struct fl_items *s, struct fl_item *item);
+
+static inline struct fl_item_link *
+fl_item_link(struct fl_item *item)
+{
+	return (struct fl_item_link *)(void *)item - 1;
+}
 
 static inline struct fl_sortkey
 fl_item_key(const struct fl_item *item)

@@ -254,8 +254,8 @@ new_item(struct fl_over *o, const struct fl_batch *b, uint32_t row)
 
 	fl_buf_clear(&o->pack);
 	(void)fl_row_pack(b, row, &o->pack);
-	return fl_item_new(&o->mem, o->seq + row, o->timed ? b->time[row] : 0, &none, 0,
-			   o->pack.data, o->pack.len);
+	return fl_item_new_linked(&o->mem, o->seq + row, o->timed ? b->time[row] : 0, &none, 0,
+				  o->pack.data, o->pack.len);
 }
 
 static int

@@ -8,7 +8,7 @@
 
 #define CHUNK_ROWS 2048u
 
-/* What an item's ident says: the chunk and row where it was written down last. */
+/* What the ident of an item's link says: the chunk and row where it was written down last. */
 static uint64_t
 place_id(uint32_t chunk, uint32_t row)
 {
@@ -23,7 +23,7 @@ write_row(struct fl_over *o, struct fl_item *item, enum fl_rowkind op)
 
 	fl_row_put(fl_item_row(item), item->row_len, o->rows.col, o->rows.cols);
 	fl_build_row(&o->rows, item->time, o->wm_ms, op);
-	item->ident = place_id(o->chunk, row);
+	fl_item_link(item)->ident = place_id(o->chunk, row);
 	return row;
 }
 
@@ -137,6 +137,7 @@ fl__over_show(struct fl_over *o, struct fl_entry *e, struct fl_err *err)
 	struct fl_over_key *k = fl__over_key(e);
 	struct fl_item *item = *fl__over_at(k, k->shown);
 	struct fl_over_step s = { .entry = e, .first = o->rows.rows, .wm = o->wm_ms };
+	uint64_t written;
 
 	if (o->aggs) {
 		if (o->spec.before >= 0)
@@ -144,8 +145,8 @@ fl__over_show(struct fl_over *o, struct fl_entry *e, struct fl_err *err)
 		rows_enter(o, k);
 	}
 	s.n = o->rows.rows - s.first;
-	s.row = item->ident >> 32 == o->chunk ? (uint32_t)item->ident
-					      : write_row(o, item, FL_INSERT);
+	written = fl_item_link(item)->ident;
+	s.row = written >> 32 == o->chunk ? (uint32_t)written : write_row(o, item, FL_INSERT);
 	number_row(k, item->time, &s);
 	write_others(o, k);
 	fl_buf_put(&o->steps, &s, sizeof s);

@@ -201,9 +201,9 @@ put_places(struct fl_over *o, struct fl_over_def *d, const struct fl_batch *show
 	    (d->otherwise && fl_expr_eval(d->otherwise, shown, &o->bad, &otherwise, err) < 0))
 		return err->code;
 	for (uint32_t i = 0; i < b->rows; i++) {
-		if (!d->missing.data[i])
+		if (!d->missing.data[i] && !fl_is_null(&value, i))
 			fl_put_value(to, &value, i);
-		else if (d->otherwise)
+		else if (d->missing.data[i] && d->otherwise)
 			fl_put_value(to, &otherwise, i);
 		else
 			fl_put_null(to);

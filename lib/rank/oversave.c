@@ -132,7 +132,7 @@ load_row(struct fl_over *o, struct fl_load *l, const char *p, const char *end, s
 	}
 	if (fl_row_check(p, (size_t)(end - p), err) < 0)
 		return NULL;
-	return fl_item_new(&o->mem, seq, time, &none, 0, p, (size_t)(end - p));
+	return fl_item_new_linked(&o->mem, seq, time, &none, 0, p, (size_t)(end - p));
 }
 
 static int

@@ -33,6 +33,7 @@ fl_rank_open(struct fl_rank *r, struct fl_run *run, const struct fl_rank_spec *s
 			       .due_ms = FL_TIME_MAX };
 	fl_budget_init(&r->budget, fl_run_memory_max(run));
 	fl_groupkeys_init(&r->keys, spec->whole_rows);
+	fl_kept_init(&r->kept, &r->budget);
 	fl_table_init(&r->table, &r->budget, sizeof(struct fl_sorted));
 	fl_table_init(&r->index, &r->budget, sizeof(struct same));
 	fl_build_init(&r->one, in->column_count);
@@ -53,6 +54,7 @@ fl_rank_open(struct fl_rank *r, struct fl_run *run, const struct fl_rank_spec *s
 			   spec->rank_name != NULL, spec->updates, err) < 0)
 		return err->code;
 	r->out.build.timed = r->timed || windowed;
+	r->out.kept = &r->kept;
 	out->window.kind = FL_WINDOW_NONE;
 	return windowed ? fl__panes_open(r, &in->window, err) : 0;
 }
@@ -82,6 +84,7 @@ fl_rank_release(struct fl_rank *r)
 	fl_table_release(&r->table);
 	fl_table_release(&r->index);
 	fl_rowout_release(&r->out);
+	fl_kept_release(&r->kept);
 	fl_budget_release(&r->budget);
 	fl_groupkeys_release(&r->keys);
 	fl_items_release(&r->mem);
@@ -145,9 +148,9 @@ fl__rank_put_group(struct fl_rank *r, const struct fl_sorted *g, const struct fl
 }
 
 static bool
-same_row(const struct fl_item *a, const struct fl_item *b)
+same_row(struct fl_rank *r, const struct fl_item *a, const struct fl_item *b)
 {
-	return a->row_len == b->row_len && memcmp(fl_item_row(a), fl_item_row(b), a->row_len) == 0;
+	return fl_kept_equal(&r->kept, fl_item_row(a), a->row_len, fl_item_row(b), b->row_len);
 }
 
 /* At this rank stood old, and now stands new; either may be NULL. */
@@ -155,7 +158,7 @@ static int
 tell_rank(struct fl_rank *r, const struct fl_item *old, const struct fl_item *new, uint32_t rank,
 	  int64_t wm, struct fl_err *err)
 {
-	if (old && new &&same_row(old, new))
+	if (old && new &&same_row(r, old, new))
 		return 0;
 	if (old && put_item(r, old, rank, wm, new ? FL_UPDATE_BEFORE : FL_DELETE, err) < 0)
 		return err->code;
@@ -169,7 +172,7 @@ tell_move(struct fl_rank *r, const struct fl_item *leaves, const struct fl_item 
 {
 	bool update = r->spec.limit == 1 && leaves && enters;
 
-	if (leaves && enters && same_row(leaves, enters))
+	if (leaves && enters && same_row(r, leaves, enters))
 		return 0;
 	if (leaves && put_item(r, leaves, 0, wm, update ? FL_UPDATE_BEFORE : FL_DELETE, err) < 0)
 		return err->code;
@@ -228,13 +231,21 @@ tell_remove(struct fl_rank *r, const struct fl_sorted *g, uint32_t position, str
 
 /* ---- rows in ---------------------------------------------------- */
 
+struct fl_item *
+fl__rank_item(struct fl_rank *r, const struct fl_batch *b, uint32_t row,
+	      const struct fl_sortkey *key, uint64_t seq, int64_t time)
+{
+	fl_buf_clear(&r->pack);
+	(void)fl_kept_pack(&r->kept, b, row, &r->pack);
+	return (r->retracts ? fl_item_new_linked
+			    : fl_item_new)(&r->mem, seq, time, key, r->order->count,
+					   r->pack.data, r->pack.len);
+}
+
 static struct fl_item *
 new_item(struct fl_rank *r, const struct fl_batch *b, uint32_t row, const struct fl_sortkey *key)
 {
-	fl_buf_clear(&r->pack);
-	(void)fl_row_pack(b, row, &r->pack);
-	return fl_item_new(&r->mem, r->seq + row, b->time ? b->time[row] : 0, key, r->order->count,
-			   r->pack.data, r->pack.len);
+	return fl__rank_item(r, b, row, key, r->seq + row, b->time ? b->time[row] : 0);
 }
 
 struct fl_item *
@@ -321,7 +332,7 @@ static size_t
 identity_of(struct fl_rank *r, const struct fl_item *item)
 {
 	fl_build_clear(&r->one);
-	fl_row_put(fl_item_row(item), item->row_len, r->one.col, r->one.cols);
+	fl_kept_put_from(&r->kept, fl_item_row(item), item->row_len, 0, r->one.col, r->one.cols);
 	fl_build_row(&r->one, 0, 0, FL_INSERT);
 	return fl_row_identity(fl_build_view(&r->one), 0, &r->pack);
 }
@@ -331,18 +342,19 @@ fl__rank_index(struct fl_rank *r, struct fl_item *item, struct fl_err *err)
 {
 	struct fl_key key;
 	struct fl_entry *e;
+	struct fl_item_link *link = fl_item_link(item);
 	struct same *s;
 	size_t n;
 
 	fl_buf_clear(&r->pack);
 	n = identity_of(r, item);
-	item->ident = fl_keys_hash(&r->keys.keys, r->pack.data, n);
-	key = key_of_hash(&item->ident);
+	link->ident = fl_keys_hash(&r->keys.keys, r->pack.data, n);
+	key = key_of_hash(&link->ident);
 	if (fl_table_put(&r->index, &key, NULL, 1, 0, &e, NULL, err) < 0)
 		return err->code;
 	s = (struct same *)(void *)e->value;
 	if (s->last)
-		s->last->next = item;
+		fl_item_link(s->last)->next = item;
 	else
 		s->first = item;
 	s->last = item;
@@ -368,7 +380,7 @@ take_same(struct fl_rank *r, const struct fl_batch *b, uint32_t row)
 	if (!e)
 		return NULL;
 	s = (struct same *)(void *)e->value;
-	for (item = s->first; item; before = item, item = item->next) {
+	for (item = s->first; item; before = item, item = fl_item_link(item)->next) {
 		size_t m = identity_of(r, item);
 		bool same = m == n && (n == 0 || memcmp(r->pack.data, r->pack.data + n, n) == 0);
 
@@ -378,7 +390,7 @@ take_same(struct fl_rank *r, const struct fl_batch *b, uint32_t row)
 	}
 	if (!item)
 		return NULL;
-	*(before ? &before->next : &s->first) = item->next;
+	*(before ? &fl_item_link(before)->next : &s->first) = fl_item_link(item)->next;
 	if (s->last == item)
 		s->last = before;
 	if (!s->first)
@@ -531,16 +543,21 @@ fl__rank_entries(struct fl_rank *r, const struct fl_table *t)
 int
 fl_rank_end(struct fl_rank *r, struct fl_err *err)
 {
+	struct fl_table *t = &r->table;
 	uint32_t n;
 
-	if (!r->windowed && !r->spec.updates) {
-		n = fl__rank_entries(r, &r->table);
-		for (uint32_t i = 0; i < n; i++) {
-			struct fl_entry *e = ((struct fl_entry **)(void *)r->entries.data)[i];
+	if (r->windowed || r->spec.updates)
+		return fl_rowout_flush(&r->out, err);
+	/* a restored table or one with places used again is not by arrival */
+	n = t->reused || r->restored ? fl__rank_entries(r, t) : t->count;
+	for (uint32_t i = 0; i < n; i++) {
+		struct fl_entry *e = t->reused || r->restored
+					     ? ((struct fl_entry **)(void *)r->entries.data)[i]
+					     : fl_table_at(t, i);
 
-			if (fl__rank_put_group(r, fl__rank_group(e), NULL, FL_TIME_MIN, err) < 0)
-				return err->code;
-		}
+		if (!e->deleted &&
+		    fl__rank_put_group(r, fl__rank_group(e), NULL, FL_TIME_MIN, err) < 0)
+			return err->code;
 	}
 	return fl_rowout_flush(&r->out, err);
 }

@@ -27,6 +27,7 @@
 #include "rank/groupkeys.h"
 #include "rank/rowout.h"
 #include "rank/sorted.h"
+#include "state/kept.h"
 #include "window/late.h"
 #include "window/timers.h"
 
@@ -55,6 +56,7 @@ struct fl_rank {
 	struct fl_table table; /* value: struct fl_sorted */
 	struct fl_table index; /* changelog: by hash of the row, struct fl_rank_same */
 	struct fl_items mem;
+	struct fl_kept kept; /* packs the items' rows */
 	uint64_t seq;
 	struct fl_buf pack, entries, rows, wm_scratch;
 	struct fl_badrows bad;
@@ -78,6 +80,7 @@ struct fl_rank {
 	struct fl_timers timers; /* of sessions */
 	struct fl_buf due;       /* struct fl_rank_session *: that end now */
 
+	bool restored;
 	/* restoring: rows read, not yet in their groups */
 	struct fl_build load;
 	struct fl_buf load_rows;
@@ -138,6 +141,10 @@ int fl__rank_put_group(struct fl_rank *r, const struct fl_sorted *g, const struc
 
 /* The entries of a table by arrival, in r->entries; returns how many. */
 uint32_t fl__rank_entries(struct fl_rank *r, const struct fl_table *t);
+
+/* An item of record row of b, whose sort values are key. */
+struct fl_item *fl__rank_item(struct fl_rank *r, const struct fl_batch *b, uint32_t row,
+			      const struct fl_sortkey *key, uint64_t seq, int64_t time);
 
 /* changelog: make an item findable by its row. FL_ELIMIT. */
 int fl__rank_index(struct fl_rank *r, struct fl_item *item, struct fl_err *err);

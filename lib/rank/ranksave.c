@@ -28,8 +28,8 @@ struct loaded {
 };
 
 static void
-save_group(struct fl_save *s, const struct fl_entry *e, const struct fl_sorted *g, uint64_t seq,
-	   const int64_t bounds[2], struct fl_buf *value)
+save_group(const struct fl_rank *r, struct fl_save *s, const struct fl_entry *e,
+	   const struct fl_sorted *g, uint64_t seq, const int64_t bounds[2], struct fl_buf *value)
 {
 	struct fl_state_entry out;
 
@@ -37,11 +37,16 @@ save_group(struct fl_save *s, const struct fl_entry *e, const struct fl_sorted *
 	fl_buf_put(value, &seq, sizeof seq);
 	for (uint32_t i = 0; i < g->count; i++) {
 		const struct fl_item *item = fl_sorted_at(g, i);
+		size_t length_at;
+		uint32_t len = 0;
 
 		fl_buf_put(value, &item->seq, sizeof item->seq);
 		fl_buf_put(value, &item->time, sizeof item->time);
-		fl_buf_put(value, &item->row_len, sizeof item->row_len);
-		fl_buf_put(value, fl_item_row(item), item->row_len);
+		length_at = value->len;
+		fl_buf_put(value, &len, sizeof len);
+		fl_kept_unpack(&r->kept, fl_item_row(item), item->row_len, value);
+		len = (uint32_t)(value->len - length_at - sizeof len);
+		memcpy(value->data + length_at, &len, sizeof len);
 	}
 	out = (struct fl_state_entry){ .ns = (const char *)bounds,
 				       .ns_len = bounds ? 2 * sizeof *bounds : 0,
@@ -52,8 +57,8 @@ save_group(struct fl_save *s, const struct fl_entry *e, const struct fl_sorted *
 }
 
 static void
-save_table(struct fl_save *s, const struct fl_table *t, const struct fl_rank_slice *sl,
-	   struct fl_buf *value)
+save_table(const struct fl_rank *r, struct fl_save *s, const struct fl_table *t,
+	   const struct fl_rank_slice *sl, struct fl_buf *value)
 {
 	int64_t bounds[2] = { sl ? sl->start : 0, sl ? sl->end : 0 };
 
@@ -61,13 +66,15 @@ save_table(struct fl_save *s, const struct fl_table *t, const struct fl_rank_sli
 		struct fl_entry *e = fl_table_at(t, i);
 
 		if (!e->deleted)
-			save_group(s, e, fl__rank_group(e), e->seq, sl ? bounds : NULL, value);
+			save_group(r, s, e, fl__rank_group(e), e->seq, sl ? bounds : NULL, value);
 	}
 }
 
 static void
-save_sessions(struct fl_save *s, const struct fl_table *t, struct fl_buf *value)
+save_sessions(const struct fl_rank *r, struct fl_save *s, struct fl_buf *value)
 {
+	const struct fl_table *t = &r->by_key;
+
 	for (uint32_t i = 0; i < t->count; i++) {
 		const struct fl_entry *e = fl_table_at(t, i);
 		const struct fl_rank_session *x;
@@ -78,7 +85,7 @@ save_sessions(struct fl_save *s, const struct fl_table *t, struct fl_buf *value)
 		for (; x; x = x->next) {
 			int64_t bounds[2] = { x->window.start, x->window.end };
 
-			save_group(s, e, &x->rows, x->seq, bounds, value);
+			save_group(r, s, e, &x->rows, x->seq, bounds, value);
 		}
 	}
 }
@@ -96,11 +103,11 @@ fl_rank_snapshot(const struct fl_rank *r, struct fl_save *s)
 	fl_save_section(s, "groups", 1,
 			r->windowed ? "{\"namespace\":\"window\",\"value\":\"bytes\"}"
 				    : "{\"value\":\"bytes\"}");
-	save_table(s, &r->table, NULL, &value);
+	save_table(r, s, &r->table, NULL, &value);
 	for (uint32_t i = 0; i < r->slice_count; i++)
-		save_table(s, &r->slice[i].table, &r->slice[i], &value);
+		save_table(r, s, &r->slice[i].table, &r->slice[i], &value);
 	if (r->gap)
-		save_sessions(s, &r->by_key, &value);
+		save_sessions(r, s, &value);
 	fl_buf_release(&value);
 }
 
@@ -127,10 +134,7 @@ flush_loaded(struct fl_rank *r, struct fl_err *err)
 		struct fl_sorted *g = row[i].group;
 		struct fl_item *item;
 
-		fl_buf_clear(&r->pack);
-		(void)fl_row_pack(b, i, &r->pack);
-		item = fl_item_new(&r->mem, row[i].seq, row[i].time, &key, r->order->count,
-				   r->pack.data, r->pack.len);
+		item = fl__rank_item(r, b, i, &key, row[i].seq, row[i].time);
 		fl_sorted_insert(g, &r->mem, fl_sorted_find(g, r->order, &key, item->seq), item);
 		if (r->retracts && fl__rank_index(r, item, err) < 0)
 			return err->code;
@@ -241,6 +245,7 @@ fl_rank_restore(struct fl_rank *r, struct fl_load *l, struct fl_err *err)
 	struct fl_state_entry e;
 	int more, rc = 0;
 
+	r->restored = true;
 	while ((more = fl_load_section(l, &section, err)) > 0) {
 		bool groups = strcmp(section.name, "groups") == 0;
 

@@ -94,6 +94,13 @@ fl_rowout_item(struct fl_rowout *o, const struct fl_item *item)
 	const char *row = fl_item_row(item);
 	struct fl_colbuf *to = o->build.col + o->front;
 
+	if (o->kept) {
+		fl_kept_put_from(o->kept, row, item->row_len, 0, to, o->known);
+		if (o->seen > o->known)
+			fl_kept_put_from(o->kept, row, item->row_len, o->known,
+					 to + o->known + o->extra, o->seen - o->known);
+		return;
+	}
 	fl_row_put(row, item->row_len, to, o->known);
 	if (o->seen > o->known)
 		fl_row_put_from(row, item->row_len, o->known, to + o->known + o->extra,

@@ -8,6 +8,7 @@
 
 #include "rank/items.h"
 #include "run/op.h"
+#include "state/kept.h"
 #include "time/window.h"
 
 struct fl_rowout {
@@ -18,6 +19,8 @@ struct fl_rowout {
 	uint32_t extra; /* computed columns */
 	struct fl_build build;
 	struct fl_vec *vecs; /* scratch for fl_rowout_batch */
+	/* what has packed the items' rows; NULL: they are as in stream/row.h. Borrowed */
+	const struct fl_kept *kept;
 };
 
 struct fl_rowout_column {
