@@ -61,3 +61,6 @@ EXTRA_DIST += \
 	bench/peers/w6.awk \
 	bench/peers/w7.awk \
 	bench/peers/watermarks.awk
+
+# A script beside generate.c: not to be made from it, as make would by itself.
+bench/nexmark/generate: ;

@@ -66,5 +66,6 @@ All files of this demo are in a directory of their own. To try more there:
     freduce n=count 'kb=sum(bytes)/1024' --ocsv
   fkeyby user clicks.jsonl | freduce n=count 'os=last(.agent.os)' --opprint
 
-The tools: fkeyby fwindow freduce ffilter fmap fcat; each has --help.
+The tools: fkeyby fwindow freduce ffilter fmap fjoin frank fdedup fover funion
+fcat fcheckpoint; each has --help. More pipelines: examples/pipelines.
 END_OF_TEXT

@@ -10,6 +10,7 @@ dist_man_MANS += \
 	man/fjoin.1 \
 	man/fkeyby.1 \
 	man/flue-checkpoint.5 \
+	man/flue-cookbook.7 \
 	man/flue-expressions.7 \
 	man/flue-stream.5 \
 	man/flue.7 \
@@ -17,5 +18,7 @@ dist_man_MANS += \
 	man/fover.1 \
 	man/frank.1 \
 	man/freduce.1 \
+	man/fsort.1 \
+	man/fsource.1 \
 	man/funion.1 \
 	man/fwindow.1

@@ -224,6 +224,12 @@ killed() {
 	run -64 fcheckpoint
 }
 
+@test "a line without commit does not wait for ever" {
+	run -75 bash -c 'timeout 20 fcheckpoint begin -d ck --every 1ms --timeout 100ms \
+		-- bash -c "cat a.txt; sleep 0.1; cat a.txt; exec sleep 10" | cat >/dev/null
+		exit "${PIPESTATUS[0]}"'
+}
+
 @test "a flue stream is no input" {
 	fcat --itext a.txt | cat >a.flue
 	line a.flue

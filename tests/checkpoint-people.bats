@@ -107,6 +107,16 @@ start_job() {
 	assert_line --partial '"section":"source"'
 }
 
+@test "show: a key of two columns, and what aggregates hold" {
+	# --keep-open: the end of the file is a savepoint, and the windows stay open
+	fcheckpoint begin -q --keep-open -d ck in.csv | fkeyby --icsv --time ts user,bytes |
+		fwindow tumble 1d | freduce n=count 'd=count(distinct ts)' 'm=max(user)' |
+		fcheckpoint commit -q -o out.csv
+	[ "${PIPESTATUS[*]}" = "0 0 0 0 0" ]
+	run -0 fcheckpoint show ck freduce-1 --ojsonl
+	assert_line --regexp '"key":\{"user":"u3","bytes":"?3"?\},"value":\{"n":1,"d":1,"m":"u3"\}'
+}
+
 @test "show: what is not there is named" {
 	run -64 fcheckpoint show "$finished" freduce-2
 	assert_output --regexp '^fcheckpoint: checkpoint [0-9]+ of .* has no operator freduce-2; '

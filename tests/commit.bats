@@ -6,6 +6,8 @@
 
 # What is quoted is for the shells of the pipelines:
 # shellcheck disable=SC2016
+# Set by run, and names that the tests choose themselves:
+# shellcheck disable=SC2154,SC2012,SC2094
 
 load helper
 
@@ -206,6 +208,7 @@ has_ended() {
 again() {
 	[ "$(wc -l <log.csv)" -gt 60000 ] || rows "$(wc -l <log.csv)" 60000 >>log.csv
 	live "$@" '2>said'
+	sleep 1 # a drain ends the job with what has been read by then
 	until_true has_ended
 	wait "$group" || true
 	output=$(cat said)

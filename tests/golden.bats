@@ -98,6 +98,9 @@ check_stderr() {
 @test "golden: evict-before-drops-state" { golden evict-before-drops-state; }
 @test "golden: evict-count-zero" { golden evict-count-zero; }
 @test "golden: evict-time" { golden evict-time; }
+@test "golden: fsort-by" { golden fsort-by; }
+@test "golden: fsort-by-nulls" { golden fsort-by-nulls; }
+@test "golden: fsort-time" { golden fsort-time; }
 @test "golden: global-count" { golden global-count; }
 @test "golden: join-cogroup-tumble" { golden join-cogroup-tumble; }
 @test "golden: join-interval-both-negative" { golden join-interval-both-negative; }

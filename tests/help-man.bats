@@ -38,6 +38,12 @@ options_of_section() {
 		sed 's/^Fl -/--/' | sort -u
 }
 
+# options_of_pages TOOL: its own, and those that the tools have which read or write records.
+options_of_pages() {
+	options_of_section "$1.1" OPTIONS
+	[ "$1" = fsource ] || options_of_section flue.7 "COMMON OPTIONS"
+}
+
 help_works() {
 	"$1" --help >"$BATS_TEST_TMPDIR/help" 2>"$BATS_TEST_TMPDIR/messages" &&
 		[ -s "$BATS_TEST_TMPDIR/help" ] && [ ! -s "$BATS_TEST_TMPDIR/messages" ]
@@ -76,10 +82,7 @@ help_is_documented() {
 	local undocumented
 
 	undocumented=$(comm -23 <(options_of_help "$1") \
-		<({
-			options_of_section "$1.1" OPTIONS
-			options_of_section flue.7 "COMMON OPTIONS"
-		} | sort -u))
+		<(options_of_pages "$1" | sort -u))
 	[ -z "$undocumented" ] || {
 		printf '%s: in --help but in no page:\n%s\n' "$1" "$undocumented"
 		return 1
@@ -95,10 +98,7 @@ page_is_true() {
 
 	[ -n "$(options_of_help "$1")" ] || return
 	unknown=$(comm -13 <(options_of_help "$1") \
-		<({
-			options_of_section "$1.1" OPTIONS
-			options_of_section flue.7 "COMMON OPTIONS"
-		} | sort -u))
+		<(options_of_pages "$1" | sort -u))
 	[ -z "$unknown" ] || {
 		printf '%s: in its page, or the common options, but not in --help:\n%s\n' "$1" "$unknown"
 		return 1

@@ -33,6 +33,8 @@ declare -gA only_in=(
 	[sqlite3.h]="lib/join/lookup-sqlite.c"
 	[xxhash.h]="lib/stream/* lib/state/* lib/expr/* lib/format/* lib/checkpoint/* tools/checkpoint/*"
 	[zlib.h]="lib/format/* lib/checkpoint/*"
+	[zstd.h]="lib/format/*"
+	[zstd_errors.h]="lib/format/*"
 )
 
 setup() {

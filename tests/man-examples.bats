@@ -33,10 +33,13 @@ examples_of() {
 @test "examples: fkeyby(1)" { examples_of man/fkeyby.1; }
 @test "examples: flue(7)" { examples_of man/flue.7; }
 @test "examples: flue-checkpoint(5)" { examples_of man/flue-checkpoint.5; }
+@test "examples: flue-cookbook(7)" { examples_of man/flue-cookbook.7; }
 @test "examples: flue-expressions(7)" { examples_of man/flue-expressions.7; }
 @test "examples: fmap(1)" { examples_of man/fmap.1; }
 @test "examples: fover(1)" { examples_of man/fover.1; }
 @test "examples: frank(1)" { examples_of man/frank.1; }
 @test "examples: freduce(1)" { examples_of man/freduce.1; }
+@test "examples: fsort(1)" { examples_of man/fsort.1; }
+@test "examples: fsource(1)" { examples_of man/fsource.1; }
 @test "examples: funion(1)" { examples_of man/funion.1; }
 @test "examples: fwindow(1)" { examples_of man/fwindow.1; }

@@ -10,8 +10,9 @@ load helper
 
 # Every statement about "each tool" is a loop over this. fjoin's FILE is not its input but
 # the other side: it has tests/fjoin.bats. fcheckpoint is no filter: it has
-# tests/begin.bats and tests/commit.bats.
+# tests/begin.bats and tests/commit.bats; nor is fsource: tests/fsource.bats.
 all_tools=${FLUE_TOOLS//fjoin/}
+all_tools=${all_tools//fsource/}
 read -ra all_tools <<<"${all_tools//fcheckpoint/}"
 text_formats=(csv tsv jsonl pprint)
 
@@ -28,6 +29,7 @@ words_of() {
 	fover) words=('sofar=sum(bytes)') ;;
 	frank) words=(3 --by 'bytes desc') ;;
 	freduce) words=('n=count') ;;
+	fsort) words=() ;;
 	funion) words=() ;;
 	fwindow) words=(tumble 1m) ;;
 	*) fail "tests/robust.bash, words_of: say how $1 is run" ;;

@@ -21,7 +21,7 @@ declare -gA only_in=(
 	# Out of memory is handled once.
 	["malloc calloc realloc reallocarray strdup strndup asprintf vasprintf"]="mem.o"
 	# No option comes from the environment but NO_COLOR, TZ and TMPDIR.
-	["getenv secure_getenv"]="output.o queue.o zone.o"
+	["getenv secure_getenv"]="backend.o output.o queue.o zone.o"
 	# No bound, no error, a hidden state, or a shell.
 	["strcpy stpcpy strcat sprintf vsprintf gets atoi atol atoll atof strtok system popen setlocale"]=""
 )

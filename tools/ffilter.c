@@ -138,7 +138,7 @@ on_end(void *self, struct fl_run *run, struct fl_err *err)
 
 	(void)err;
 	for (size_t i = 0; (name = fl_expr_unseen(f->expr, i)); i++)
-		fl_run_note(run, "column \"%s\" never came", name);
+		fl_run_unseen(run, name);
 	return 0;
 }
 

@@ -28,12 +28,10 @@ words(void *self, struct fl_run *run, char **words, int count, int *ret_used, st
 static int
 no_column(const struct fl_header *h, const char *name, size_t len, struct fl_err *err)
 {
-	const char *near = fl_header_nearest(h, name, len);
+	char advice[FL_ADVICE_MAX];
 
-	if (near)
-		return fl_fail(err, FL_EUSAGE, "no column \"%.*s\" (did you mean \"%s\"?)",
-			       (int)len, name, near);
-	return fl_fail(err, FL_EUSAGE, "no column \"%.*s\"", (int)len, name);
+	return fl_fail(err, FL_EUSAGE, "no column \"%.*s\"%s", (int)len, name,
+		       fl_header_advice(h, name, len, advice));
 }
 
 /* A key that the first records of a log do not have: a column that is absent so far. */
@@ -130,7 +128,7 @@ on_end(void *self, struct fl_run *run, struct fl_err *err)
 	(void)err;
 	for (uint32_t i = 0; k->from && i < out->column_count; i++)
 		if (k->from[i] == FL_NO_COLUMN)
-			fl_run_note(run, "column \"%s\" never came", out->columns[i].name);
+			fl_run_unseen(run, out->columns[i].name);
 	return 0;
 }
 

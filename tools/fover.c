@@ -106,7 +106,7 @@ on_end(void *self, struct fl_run *run, struct fl_err *err)
 	const char *name;
 
 	for (size_t i = 0; (name = fl_over_unseen(&f->over, i)); i++)
-		fl_run_note(run, "column \"%s\" never came", name);
+		fl_run_unseen(run, name);
 	return fl_over_end(&f->over, err);
 }
 

@@ -101,7 +101,7 @@ on_end(void *self, struct fl_run *run, struct fl_err *err)
 	const char *name;
 
 	for (size_t i = 0; (name = fl_sortby_unseen(&f->order, i)); i++)
-		fl_run_note(run, "column \"%s\" never came", name);
+		fl_run_unseen(run, name);
 	return fl_rank_end(&f->rank, err);
 }
 

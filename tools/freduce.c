@@ -182,7 +182,7 @@ on_end(void *self, struct fl_run *run, struct fl_err *err)
 	const char *name;
 
 	for (size_t i = 0; (name = fl_aggs_unseen(r->aggs, i)); i++)
-		fl_run_note(run, "column \"%s\" never came", name);
+		fl_run_unseen(run, name);
 	return r->windowed ? 0 : fl_groups_end(&r->groups, err);
 }
 
@@ -237,6 +237,16 @@ state_bytes(const void *self)
 	return r->sliced ? fl_slices_bytes(&r->slices) : fl_keyed_bytes(&r->keyed);
 }
 
+static int64_t
+state_keys(const void *self)
+{
+	const struct freduce *r = self;
+
+	if (!r->windowed)
+		return r->groups.table.live;
+	return r->sliced ? fl_slices_keys(&r->slices) : r->keyed.table.live;
+}
+
 static void
 close_reduce(void *self)
 {
@@ -284,6 +294,7 @@ static const struct fl_op freduce_op = {
 	.snapshot = snapshot,
 	.restore = restore,
 	.state_bytes = state_bytes,
+	.state_keys = state_keys,
 	.before_snapshot = before_snapshot,
 };
 

@@ -13,6 +13,8 @@ bin_PROGRAMS += \
 	tools/fover \
 	tools/frank \
 	tools/freduce \
+	tools/fsort \
+	tools/fsource \
 	tools/funion \
 	tools/fwindow
 

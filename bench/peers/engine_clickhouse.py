@@ -37,6 +37,16 @@ QUERIES = {
               FROM {input} GROUP BY user)
         ARRAY JOIN sessions AS session""",
     "W7": "SELECT ts, user, bytes FROM {input} WHERE bytes > 90000",
+    # Joined by ten seconds of time as well, for fewer candidates. The table of the join is
+    # the right side: the smaller one.
+    "W8": """
+        SELECT e.ts, e.user, e.url, e.status, e.bytes, o.ts, o.url, o.status, o.bytes
+        FROM (SELECT *, intDiv(toUnixTimestamp64Milli(ts), 10000) AS ten
+              FROM {input} WHERE status <> 500) AS o
+        INNER JOIN (SELECT *, intDiv(toUnixTimestamp64Milli(ts), 10000) + back AS ten
+                    FROM {input} ARRAY JOIN [-1, 0, 1] AS back WHERE status = 500) AS e
+            ON o.user = e.user AND o.ten = e.ten
+        WHERE o.ts BETWEEN e.ts - INTERVAL 10 SECOND AND e.ts + INTERVAL 10 SECOND""",
 }
 
 

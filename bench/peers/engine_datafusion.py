@@ -54,6 +54,18 @@ QUERIES = {
                "user", count(*) AS n, sum(bytes) AS bytes
         FROM numbered GROUP BY "user", session""",
     "W7": 'SELECT ts, "user", bytes FROM input WHERE bytes > 90000',
+    # Joined by ten seconds of time as well, for fewer candidates.
+    "W8": """
+        WITH rows AS (
+            SELECT *, CAST(ts AS BIGINT) / 10000 AS ten FROM input),
+        errors AS (
+            SELECT ts, "user", url, status, bytes, ten + back AS near
+            FROM (SELECT *, unnest([-1, 0, 1]) AS back FROM rows WHERE status = 500))
+        SELECT l.ts, l."user", l.url, l.status, l.bytes,
+               r.ts AS ts_r, r.url AS url_r, r.status AS status_r, r.bytes AS bytes_r
+        FROM errors AS l JOIN rows AS r ON l."user" = r."user" AND l.near = r.ten
+         AND r.ts BETWEEN l.ts - INTERVAL '10 seconds' AND l.ts + INTERVAL '10 seconds'
+        WHERE r.status <> 500""",
 }
 
 

@@ -52,6 +52,20 @@ def sessions(rows):
             .select("window_start", "window_end", "user", "n", "bytes"))
 
 
+def errors(rows):
+    """Joined by ten seconds of time as well, for fewer candidates."""
+    ten = pl.col("ts").dt.epoch("ms") // 10000
+    back = pl.LazyFrame({"back": [-1, 0, 1]})
+    near = (pl.col("ts_r") - pl.col("ts")).is_between(-pl.duration(seconds=10),
+                                                      pl.duration(seconds=10))
+    rows = with_time(rows)
+    wrong = (rows.filter(pl.col("status") == 500).join(back, how="cross")
+             .with_columns((ten + pl.col("back")).alias("ten")))
+    return (wrong.join(rows.filter(pl.col("status") != 500).with_columns(ten.alias("ten")),
+                       on=["user", "ten"], suffix="_r")
+            .filter(near).drop("back", "ten"))
+
+
 PLANS = {
     "W1": lambda rows: rows.group_by("url").agg(TOTALS),
     "W2": lambda rows: windows(minutes(rows, "url"), "url", "1m"),
@@ -60,6 +74,7 @@ PLANS = {
     "W5": lambda rows: windows(minutes(rows, "url"), "url", "1m"),
     "W6": sessions,
     "W7": lambda rows: rows.filter(pl.col("bytes") > 90000).select("ts", "user", "bytes"),
+    "W8": errors,
 }
 
 

@@ -112,12 +112,15 @@ static int
 unknown_column(const struct fl_expr *e, const struct fl_xnode *x, const struct fl_header *h,
 	       struct fl_err *err)
 {
-	const char *near = fl_header_nearest(h, x->step[0].key, x->step[0].len);
+	const char *key = x->step[0].key;
+	char advice[FL_ADVICE_MAX];
 
-	return fl_x_fail(err, e->text, x->place,
-			 near ? "unknown column \"%s\" (did you mean \"%s\"?)"
-			      : "unknown column \"%s\"",
-			 x->step[0].key, near);
+	if (e->text[x->place] == '"' && !fl_header_nearest(h, key, x->step[0].len))
+		return fl_x_fail(err, e->text, x->place,
+				 "unknown column \"%s\" (text is written in single quotes: '%s')", key,
+				 key);
+	return fl_x_fail(err, e->text, x->place, "unknown column \"%s\"%s", key,
+			 fl_header_advice(h, key, x->step[0].len, advice));
 }
 
 /*

@@ -588,7 +588,9 @@ parse_operator(struct parser *s, json_t *node, const char *name)
 	if (fl_x_func_find(name))
 		return make_call(s, x, name);
 	fl_x_fail(s->err, s->e->text, x->place, "unknown operator %s%s", name,
-		  strcmp(name, "==") == 0 ? " (did you mean =?)" : "");
+		  strcmp(name, "==") == 0   ? " (did you mean =?)"
+		  : strcmp(name, "&&") == 0 ? " (did you mean AND?)"
+					    : "");
 	return drop(x);
 }
 

@@ -213,16 +213,41 @@ col_kind(struct fl_colbuf *c, enum fl_kind kind)
 	return kind;
 }
 
+/* Whether any of eight bytes is a quote, a comma or a control character. */
 static bool
-needs_quotes(const char *p, size_t n)
+any_special(uint64_t x)
 {
-	for (size_t i = 0; i < n; i++) {
-		unsigned char ch = (unsigned char)p[i];
+	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+	uint64_t quote = x ^ ones * '"', comma = x ^ ones * ',';
 
-		if (ch == '"' || ch == ',' || ch < ' ')
-			return true;
+	return (((quote - ones) & ~quote) | ((comma - ones) & ~comma) | ((x - ones * ' ') & ~x)) &
+	       high;
+}
+
+bool
+fl_text_is_clean(const char *p, size_t n)
+{
+	uint64_t x;
+	uint32_t half[2];
+
+	if (n >= sizeof x) {
+		for (size_t i = 0; i + sizeof x < n; i += sizeof x) {
+			memcpy(&x, p + i, sizeof x);
+			if (any_special(x))
+				return false;
+		}
+		memcpy(&x, p + n - sizeof x, sizeof x); /* may overlap what has been seen */
+		return !any_special(x);
 	}
-	return false;
+	if (n >= sizeof half[0]) {
+		memcpy(&half[0], p, sizeof half[0]);
+		memcpy(&half[1], p + n - sizeof half[1], sizeof half[1]);
+		return !any_special((uint64_t)half[0] << 32 | half[1]);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (p[i] == '"' || p[i] == ',' || (unsigned char)p[i] < ' ')
+			return false;
+	return true;
 }
 
 void
@@ -231,7 +256,7 @@ fl_put_text(struct fl_colbuf *c, const char *p, size_t n, enum fl_tag tag)
 	(void)col_kind(c, FL_TEXT);
 	if (c->kind != FL_TEXT)
 		col_convert(c, FL_TEXT);
-	if (c->clean && (needs_quotes(p, n) || (n == 0 && tag == FL_TAG_STRING)))
+	if (c->clean && (!fl_text_is_clean(p, n) || (n == 0 && tag == FL_TAG_STRING)))
 		c->clean = false;
 	col_tag(c, tag);
 	fl_buf_put(&c->bytes, p, n);
@@ -385,7 +410,7 @@ fl_put_value(struct fl_colbuf *c, const struct fl_vec *v, size_t i)
 	switch ((enum fl_kind)v->kind) {
 	case FL_TEXT:
 		p = fl_text(v, i, &n);
-		fl_put_text(c, p, n, tag);
+		fl_put_text_known(c, p, n, tag, v->clean || !c->clean || fl_text_is_clean(p, n));
 		break;
 	case FL_INT64:
 		fl_put_int(c, v->i64[i]);

@@ -234,6 +234,28 @@ void fl_build_release(struct fl_build *w);
 size_t fl_build_bytes(const struct fl_build *w); /* about how large it has become */
 
 void fl_put_text(struct fl_colbuf *c, const char *p, size_t n, enum fl_tag tag);
+
+/* Whether CSV needs no quotes around a text, empty strings aside: struct fl_vec's clean. */
+bool fl_text_is_clean(const char *p, size_t n);
+
+/* fl_put_text where that is known; clean false: it does, or that is not known. */
+static inline void
+fl_put_text_known(struct fl_colbuf *c, const char *p, size_t n, enum fl_tag tag, bool clean)
+{
+	uint32_t end;
+
+	if (c->kind != FL_TEXT || c->rows == 0 || !c->any || c->tagged || c->tag != tag) {
+		fl_put_text(c, p, n, tag);
+		return;
+	}
+	c->clean = c->clean && clean && (n || tag != FL_TAG_STRING);
+	fl_buf_put(&c->bytes, p, n);
+	fl_assert(c->bytes.len <= UINT32_MAX);
+	end = (uint32_t)c->bytes.len;
+	fl_buf_put(&c->data, &end, sizeof end);
+	c->rows++;
+}
+
 void fl_put_int(struct fl_colbuf *c, int64_t v);
 void fl_put_time(struct fl_colbuf *c, int64_t ms);
 void fl_put_double(struct fl_colbuf *c, double v);

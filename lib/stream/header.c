@@ -176,6 +176,33 @@ fl_header_nearest(const struct fl_header *h, const char *name, size_t len)
 	return best;
 }
 
+const char *
+fl_header_advice(const struct fl_header *h, const char *name, size_t len, char buf[FL_ADVICE_MAX])
+{
+	const char *near = fl_header_nearest(h, name, len);
+	size_t n;
+
+	buf[0] = '\0';
+	if (near)
+		(void)snprintf(buf, FL_ADVICE_MAX, " (did you mean \"%s\"?)", near);
+	if (near || h->column_count == 0)
+		return buf;
+	n = (size_t)snprintf(buf, FL_ADVICE_MAX, h->column_count == 1 ? " (the only column is "
+								      : " (the columns are ");
+	for (uint32_t i = 0; i < h->column_count; i++) {
+		const struct fl_column *c = &h->columns[i];
+		const char *comma = i ? ", " : "";
+
+		if (n + c->name_len + 10 > FL_ADVICE_MAX) {
+			n += (size_t)snprintf(buf + n, FL_ADVICE_MAX - n, "%s...", comma);
+			break;
+		}
+		n += (size_t)snprintf(buf + n, FL_ADVICE_MAX - n, "%s%s", comma, c->name);
+	}
+	(void)snprintf(buf + n, FL_ADVICE_MAX - n, ")");
+	return buf;
+}
+
 /* ---- encoding ------------------------------------------------------------- */
 
 /*

@@ -127,4 +127,12 @@ int fl_header_decode(struct fl_header *h, const char *json, size_t len, struct f
  */
 const char *fl_header_nearest(const struct fl_header *h, const char *name, size_t len);
 
+/*
+ * The same as words for a message: " (did you mean "x"?)", or, where none is near,
+ * " (the columns are a, b, c)". Returns buf.
+ */
+#define FL_ADVICE_MAX 200
+const char *fl_header_advice(const struct fl_header *h, const char *name, size_t len,
+			     char buf[FL_ADVICE_MAX]);
+
 #endif
