@@ -51,6 +51,15 @@ EXTRA_DIST += \
 	bench/peers/engine_datafusion.py \
 	bench/peers/engine_duckdb.py \
 	bench/peers/engine_polars.py \
+	bench/peers/flink/W1.sql \
+	bench/peers/flink/W2.sql \
+	bench/peers/flink/W3.sql \
+	bench/peers/flink/W4.sql \
+	bench/peers/flink/W5.sql \
+	bench/peers/flink/W6.sql \
+	bench/peers/flink/W7.sql \
+	bench/peers/flink/W8.sql \
+	bench/peers/flink/views.sql \
 	bench/peers/minutes.awk \
 	bench/peers/minutes.mlr \
 	bench/peers/plain.c \
@@ -60,6 +69,7 @@ EXTRA_DIST += \
 	bench/peers/w5.awk \
 	bench/peers/w6.awk \
 	bench/peers/w7.awk \
+	bench/peers/w8.awk \
 	bench/peers/watermarks.awk
 
 # A script beside generate.c: not to be made from it, as make would by itself.

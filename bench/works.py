@@ -5,6 +5,7 @@ A command is a list of stages, a stage a list of words; no shell comes between.
 """
 import os
 import shutil
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS = os.path.join(HERE, "peers")
@@ -147,6 +148,39 @@ def _engine(python, name):
     return command
 
 
+# Flink gives its final table without a header.
+FLINK = """
+"$@" "$RESULT.flink" 2 >&2 || exit
+echo header
+cat "$RESULT.flink"
+rm -f "$RESULT.flink"
+"""
+
+
+def _flink(compiled):
+    """A process of its own for each work; the time of its start is part of it."""
+    def command(workload, data, result):
+        queries = os.path.join(PEERS, "flink")
+        if not os.path.exists(os.path.join(queries, f"{workload}.sql")):
+            return None
+        opens = [f"--add-opens=java.base/java.{package}=ALL-UNNAMED"
+                 for package in ("lang", "util", "util.concurrent", "time", "nio")]
+        java = ["java", "-Xmx2g", *opens, "-cp", f"{compiled}/classes:{compiled}/dependency/*",
+                "flue.nexmark.Main", queries, workload, data]
+        return [["env", f"RESULT={result}", "bash", "-c", FLINK, "flink", *java]]
+    return command
+
+
+def _find_flink():
+    """Flink, which bench/flink/run has compiled."""
+    compiled = os.path.join(tempfile.gettempdir(), f"flue-bench-{os.getuid()}", "flink", "target")
+    packages = os.path.join(compiled, "dependency")
+    found = os.path.isdir(packages) and any(
+        name.startswith("flink-csv") for name in os.listdir(packages))
+    missing = None if found else "bench/flink/run has not compiled it"
+    return Peer("flink", "tool", _flink(compiled), missing)
+
+
 def find_peers(directory):
     """All peers, those that are not installed with the reason in `missing`."""
     helper = os.path.join(directory, "bin", "plain")
@@ -169,4 +203,5 @@ def find_peers(directory):
         path = _program(program, directory)
         peers.append(Peer(name, "tool", make(path),
                           None if path else f"no program {program}"))
+    peers.append(_find_flink())
     return peers

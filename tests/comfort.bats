@@ -355,3 +355,60 @@ fail skip'
 	run -0 find root ! -type d
 	assert_output ''
 }
+
+# ---- what was wrong ----------------------------------------------------------------------
+
+# says STATUS MESSAGE COMMAND…: the exit status, and the one message.
+says() {
+	local status_wanted=$1 message=$2
+	shift 2
+	run --separate-stderr timeout 10 "$@"
+	assert_equal "$status" "$status_wanted"
+	# shellcheck disable=SC2154 # bats sets it
+	assert_equal "$stderr" "$message"
+}
+
+@test "errors name the nearest field, function, aggregate, option, command" {
+	says 64 'fkeyby: no column "tx" (did you mean "ts"?)' fkeyby tx w.csv --ocsv
+	says 64 'ffilter: unknown column "vv" (did you mean "v"?) in: vv > 1' ffilter 'k = 1 or vv > 1' w.csv --ocsv
+	says 64 'fmap: x: unknown function lenght (did you mean length?) in: lenght(k)' fmap 'x=1 + lenght(k)' w.csv --ocsv
+	says 64 'freduce: unknown function smu (did you mean sum?) in: smu(v)' freduce 'x=smu(v)' w.csv --ocsv
+	says 64 'fkeyby: unknown option --tiem (did you mean --time?); see --help' fkeyby --tiem ts k w.csv --ocsv
+	says 64 'fcheckpoint: unknown command comit (did you mean commit?); see --help' fcheckpoint comit
+}
+
+@test "where no column is near, those that there are are named" {
+	says 64 'fkeyby: no column "zzz" (the columns are ts, k, v)' fkeyby zzz w.csv --ocsv
+	tail -n +2 w.csv >no-header.csv
+	run fkeyby zzz no-header.csv --ocsv
+	assert_output --partial 'no header line? --implicit-csv-header'
+	tr , ' ' <w.csv >spaces.csv
+	says 64 'fkeyby: no column "zzz" (the only column is ts k v)' fkeyby zzz spaces.csv --ocsv
+	echo '{"user":1}' >j.jsonl
+	says 0 'ffilter: column "usr" never came (did you mean "user"?)' ffilter 'usr is null' j.jsonl --ojsonl
+}
+
+@test "habits of other languages are recognised in expressions" {
+	says 64 'ffilter: unknown operator == (did you mean =?) in: k == 1' ffilter 'k == 1' w.csv --ocsv
+	says 64 'ffilter: unknown operator && (did you mean AND?) in: k && v' ffilter 'k && v' w.csv --ocsv
+	says 64 "ffilter: unknown column \"alice\" (text is written in single quotes: 'alice') in: \"alice\"" \
+		ffilter 'k = "alice"' w.csv --ocsv
+}
+
+@test "a file of another format, a binary one, a missing one and an empty one are told as such" {
+	echo '{"user":1}' >j.txt
+	says 65 'fcat: j.txt: line 1: in the header line: a quote inside field 1, which does not begin with one; this looks like JSON lines: --ijsonl' \
+		fcat --icsv j.txt --ocsv
+	run fcat --icsv "$FLUE_SOURCE/examples/access.log" --ocsv
+	assert_equal "$status" 65
+	assert_output --partial 'this looks like the log of a web server: --iclf'
+	says 65 'fcat: w.csv:1: not JSON: expected a value, at '"'t'"', byte 1 of 6' fcat --ijsonl w.csv --ocsv
+	head -c 3000 "$FLUE_BIN/fcat" >binary
+	run fcat binary --ocsv
+	assert_equal "$status" 65
+	assert_output --partial 'this is not text'
+	says 66 'fcat: cannot open missing.csv: No such file or directory' fcat missing.csv --ocsv
+	: >empty.csv
+	says 0 'fkeyby: empty.csv is empty' fkeyby k empty.csv --ocsv
+	says 0 '' fkeyby -q k empty.csv --ocsv
+}

@@ -353,6 +353,52 @@ see() {
 60000,120000,9,1'
 }
 
+# texts COLUMN…: 12000 rows of texts of all lengths around those that are kept as words (8 to
+# 256 bytes): some repeat, some do not, some need quotes; and those that repeat only later.
+texts() {
+	awk -v q='"' 'BEGIN {
+		print "id,few,many,mixed,late"
+		for (long = "x"; length(long) < 300;)
+			long = long "y"
+		for (i = 0; i < 12000; i++) {
+			few = substr(long, 1, 5 + i % 6)
+			if (i % 97 == 0)
+				few = substr(long, 1, 254 + i % 5)
+			else if (i % 13 == 0)
+				few = q "a, " q q "quoted" q q " text" q
+			mixed = i % 3 ? "one of some " i % 40 : "only once " i
+			late = i < 9000 ? "different " i : "the same text"
+			printf "%d,%s,unique text %d,%s,%s\n", i, i % 11 ? few : "", i, mixed, late
+		}
+	}'
+}
+
+@test "regular join: kept texts come back as they were, words and others" {
+	texts >t.csv
+	# one row at a time on the other side, so that each side is kept for the most part
+	fkeyby id t.csv | fjoin <(fkeyby id t.csv | fmap --only id=id b=few c=many d=mixed e=late) \
+		--ocsv | tail -n +2 | sort >got.csv
+	sqlite3 :memory: '.mode csv' '.import t.csv t' '.mode list' \
+		'select count(*) from t' >count
+	assert_equal "$(wc -l <got.csv)" "$(cat count)"
+	fcat t.csv --ojsonl | tail -n +1 | sort >want.jsonl
+	for half in 'few=few many=many mixed=mixed late=late' 'few=b many=c mixed=d late=e'; do
+		# shellcheck disable=SC2086 # words
+		{ echo id,few,many,mixed,late,b,c,d,e && cat got.csv; } |
+			fmap --icsv --only id=id $half --ojsonl | sort >half.jsonl
+		cmp want.jsonl half.jsonl || fail "$half: $(diff want.jsonl half.jsonl | head -n 4)"
+	done
+}
+
+@test "regular join: rows are taken back, whether their texts are words or not" {
+	texts >t.csv
+	{ sed -n '1s/^/op,/p; 2,$s/^/+I,/p' t.csv && sed -n '2,$s/^/-D,/p' t.csv | sed 1d; } >changes.csv
+	run -0 bash -c 'fcat --changelog changes.csv | fkeyby id |
+		fjoin <(fkeyby id t.csv) --ocsv | fcat --final --ocsv | cut -d , -f 1'
+	assert_output 'id
+0'
+}
+
 @test "lookup join: what cannot be is refused" {
 	local case status
 

@@ -62,9 +62,9 @@ sorted() {
 
 @test "--by: memory stays bounded" {
 	built_with_sanitizers && skip "sanitizers take memory of their own"
-	{ echo ts,k,v,s; for _ in 1 2 3 4 5 6 7 8; do tail -n +2 in.csv; done; } >more
+	{ echo ts,k,v,s; for _ in 1 2 3 4 5 6 7 8; do tail -n +2 in.csv; done; } >more.csv
 	run -0 bash -c 'ulimit -v 200000; fsort --by v --icsv --max-memory 1M \
-		more --ocsv | tail -n 1'
+		more.csv --ocsv | tail -n 1'
 	assert_output --regexp ',9999,x[0-9]+$'
 }
 

@@ -17,6 +17,8 @@ TESTS_BATS = \
 	tests/comfort.bats \
 	tests/commit.bats \
 	tests/checkpoint-people.bats \
+	tests/checkpoints.bats \
+	tests/damaged.bats \
 	tests/examples.bats \
 	tests/follow.bats \
 	tests/formats.bats \
@@ -36,6 +38,7 @@ TESTS_BATS = \
 	tests/robust-data.bats \
 	tests/robust-exit.bats \
 	tests/robust-pipes.bats \
+	tests/rules.bats \
 	tests/symbols.bats
 
 # The Debian packages are built by themselves, with flags of their own: once is enough.
@@ -61,9 +64,11 @@ TESTS_UNIT = \
 	tests/unit/t-time \
 	tests/unit/t-winstate
 
-# Lines that are killed at every point, and at random.
+# Lines that are killed at every point, and at random; that lose power; whose calls fail.
 TESTS_FAULT = \
+	tests/fault/failing \
 	tests/fault/matrix \
+	tests/fault/powerloss \
 	tests/fault/random
 
 FUZZERS = \
@@ -79,6 +84,7 @@ EXTRA_DIST += \
 	$(TESTS_BATS) \
 	$(TESTS_FAULT) \
 	tests/examples \
+	tests/checkpoints \
 	tests/fault/case \
 	tests/fault/lines.bash \
 	tests/fuzz/corpus \
@@ -130,6 +136,22 @@ tests_fault_bin_freduce_SOURCES = tools/freduce.c tests/fault/points.c
 tests_fault_bin_funion_SOURCES = tools/funion.c tests/fault/points.c
 tests_fault_bin_fwindow_SOURCES = tools/fwindow.c tests/fault/points.c
 
+# Preloaded into tools, and what reads their record.
+FAULT_LIBS = \
+	tests/fault/lib/failing.so \
+	tests/fault/lib/record.so \
+	tests/fault/lib/replay
+check_PROGRAMS += $(FAULT_LIBS)
+tests_fault_lib_failing_so_SOURCES = tests/fault/failing.c
+tests_fault_lib_failing_so_CFLAGS = $(AM_CFLAGS) -fPIC
+tests_fault_lib_failing_so_LDFLAGS = $(FLUE_CODEGEN) -shared
+tests_fault_lib_failing_so_LDADD =
+tests_fault_lib_record_so_SOURCES = tests/fault/record.c
+tests_fault_lib_record_so_CFLAGS = $(AM_CFLAGS) -fPIC
+tests_fault_lib_record_so_LDFLAGS = $(FLUE_CODEGEN) -shared
+tests_fault_lib_record_so_LDADD =
+tests_fault_lib_replay_SOURCES = tests/fault/replay.c
+
 # Both kinds print TAP, which Automake's driver reads: each test case counts.
 TEST_EXTENSIONS = .bats
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
@@ -149,6 +171,7 @@ TESTS_ENV = \
 	FLUE_CC='$(CC)'; \
 	FLUE_CXX='$(CXX)'; \
 	FLUE_FAULT_BIN='$(abs_builddir)/tests/fault/bin'; \
+	FLUE_FAULT_LIB='$(abs_builddir)/tests/fault/lib'; \
 	ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=1:$$ASAN_OPTIONS; \
 	UBSAN_OPTIONS=exitcode=99:print_stacktrace=1:$$UBSAN_OPTIONS; \
 	export PATH FLUE_BIN FLUE_BUILD FLUE_SOURCE FLUE_TOOLS FLUE_VERSION FLUE_CC FLUE_CXX \
@@ -160,6 +183,12 @@ KILLS = 5000
 chaos: $(FAULT_TOOLS)
 	$(TESTS_ENV) SEED=$(SEED) KILLS=$(KILLS) $(srcdir)/tests/fault/random
 .PHONY: chaos
+
+# make faults: every call that fails, and every disk that a loss of power may leave. Hours.
+faults: $(FAULT_TOOLS) $(FAULT_LIBS) all
+	$(TESTS_ENV) FAILING=all $(srcdir)/tests/fault/failing
+	$(TESTS_ENV) POWERLOSS_SECONDS=0 $(srcdir)/tests/fault/powerloss
+.PHONY: faults
 
 # make changelog-campaign SEEDS=10000 [SEED=1]: random changelogs against SQLite.
 SEED = 1

@@ -87,7 +87,7 @@ refuses() {
 	converts 'a,b\n1\0002,\xff\xfe\n\0,\n' 'a,b\n1\0002,\xff\xfe\n\0,\n' --icsv --ocsv
 	printf 'a\0,b\n1,2\n' >input
 	run -65 --separate-stderr fcat input
-	assert_equal "$stderr" "fcat: input: line 1: the name of column 1 has a NUL byte in it"
+	assert_equal "$stderr" "fcat: input: line 1: the name of column 1 has a NUL byte in it: this is not text"
 	# JSON has no such strings; what is written is valid all the same.
 	printf 'a,b\n1\0002,\xff\xfe\n' | fcat --ojsonl >out.jsonl
 	run -0 fcat --ojsonl out.jsonl

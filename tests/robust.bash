@@ -14,7 +14,7 @@ load helper
 all_tools=${FLUE_TOOLS//fjoin/}
 all_tools=${all_tools//fsource/}
 read -ra all_tools <<<"${all_tools//fcheckpoint/}"
-text_formats=(csv tsv jsonl pprint)
+text_formats=(csv tsv jsonl pprint xtab md logfmt)
 
 # words_of TOOL: sets words, what stands behind its name to run it on the columns
 # ts,url,user,bytes, and the same for a shell to read, quoted_words. A tool that reads

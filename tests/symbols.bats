@@ -13,9 +13,10 @@ declare -gA only_in=(
 	["read readv pread preadv recv"]="io.o queue.o zone.o"
 	["write writev pwrite pwritev send"]="io.o queue.o"
 	["poll ppoll select epoll_wait"]="io.o run.o"
-	# The library neither prints nor exits; bugs and the lack of memory are told.
+	# The library neither prints nor exits; bugs and the lack of memory are told. A
+	# snapshot child ends (region.o).
 	["printf fprintf vprintf vfprintf puts putchar putc fputs fputc fwrite perror stdout stderr"]="main.o err.o mem.o"
-	["exit _exit _Exit quick_exit abort raise"]="err.o mem.o"
+	["exit _exit _Exit quick_exit abort raise"]="err.o mem.o region.o"
 	# Results do not depend on when they are computed.
 	["time clock gettimeofday clock_gettime"]="io.o"
 	# Out of memory is handled once.

@@ -349,6 +349,10 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 {
 	struct fcat *f = self;
 
+	if (f->final && fl_run_checkpoints(run))
+		return fl_fail(err, FL_EUSAGE,
+			       "--final keeps a table that is not part of checkpoints: fold what "
+			       "fcheckpoint commit has written");
 	if (f->final)
 		return open_final(f, run, err);
 	if (f->changelog)

@@ -60,9 +60,10 @@ check_input(const struct fsort *f, const struct fl_header *in, struct fl_err *er
 	if (in->window.kind != FL_WINDOW_NONE)
 		return fl_fail(err, FL_EUSAGE, "fsort goes before fwindow, not behind it");
 	if (!f->by && !in->time)
-		return fl_fail(err, FL_EUSAGE,
-			       "there is no event time to sort by: give --time (and --watermark) to "
-			       "the tool that reads the text, or --by COLUMN");
+		return fl_fail(
+			err, FL_EUSAGE,
+			"there is no event time to sort by: give --time (and --watermark) to "
+			"the tool that reads the text, or --by COLUMN");
 	return 0;
 }
 
@@ -314,8 +315,8 @@ load_values(struct fsort *f, struct fl_load *l, struct fl_err *err)
 			rc = fl_state_int(&e, &seq, err);
 		else if (fl_state_is(&e, "watermark"))
 			rc = fl_state_int(&e, &f->wm_ms, err);
-		else if (fl_state_is(&e, "by") && (e.value_len != strlen(by) ||
-						   memcmp(e.value, by, e.value_len) != 0))
+		else if (fl_state_is(&e, "by") &&
+			 (e.value_len != strlen(by) || memcmp(e.value, by, e.value_len) != 0))
 			rc = fl_fail(err, FL_ECONFIG,
 				     "the checkpoint's rows were sorted by \"%.*s\", not \"%s\"",
 				     (int)e.value_len, e.value, by);

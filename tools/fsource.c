@@ -86,7 +86,11 @@ static const struct fl_opt opts[] = {
 	  .type = FL_OPT_FLAG,
 	  .offset = AT(quiet),
 	  .help = "say only what is an error" },
-	{ .name = "help", .letter = 'h', .type = FL_OPT_FLAG, .offset = AT(help), .help = "this text" },
+	{ .name = "help",
+	  .letter = 'h',
+	  .type = FL_OPT_FLAG,
+	  .offset = AT(help),
+	  .help = "this text" },
 	{ .name = "version", .type = FL_OPT_FLAG, .offset = AT(version), .help = "the version" },
 	{ .type = FL_OPT_END },
 };
@@ -117,8 +121,7 @@ print_help(void)
 	(void)fputs("\nAll of it, with examples: man fsource; the family: man flue\n", stdout);
 }
 
-static void
-say(const struct source *s, const char *fmt, ...) FL_PRINTF(2, 3);
+static void say(const struct source *s, const char *fmt, ...) FL_PRINTF(2, 3);
 
 static void
 say(const struct source *s, const char *fmt, ...)
@@ -144,8 +147,8 @@ parse_host(struct address *a, const char *p, struct fl_err *err)
 	const char *colon = strrchr(p, ':'), *end = brackets ? strchr(p, ']') : colon;
 	const char *start = p + brackets;
 
-	if (!colon || !end || !colon[1] || (brackets && end + 1 != colon) ||
-	    strchr(colon, '/') || (!brackets && strchr(p, ':') != colon))
+	if (!colon || !end || !colon[1] || (brackets && end + 1 != colon) || strchr(colon, '/') ||
+	    (!brackets && strchr(p, ':') != colon))
 		return fl_fail(err, FL_EUSAGE,
 			       "%s: HOST:PORT expected (an IPv6 address in brackets)", a->text);
 	if (end > start && !(end - start == 1 && *start == '*'))
@@ -257,8 +260,7 @@ stopped(struct fl_err *err)
 static int
 wait_for(struct pollfd *p, size_t n, int64_t timeout_ms, struct fl_err *err)
 {
-	struct timespec t = { .tv_sec = timeout_ms / 1000,
-			      .tv_nsec = timeout_ms % 1000 * 1000000 };
+	struct timespec t = { .tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000 };
 	sigset_t stops, before;
 	int rc = 0;
 
@@ -543,8 +545,7 @@ say_where(const struct source *s)
 
 	if (s->quiet)
 		return;
-	if (s->address.is_unix ||
-	    getsockname(s->listener, (struct sockaddr *)&at, &len) < 0 ||
+	if (s->address.is_unix || getsockname(s->listener, (struct sockaddr *)&at, &len) < 0 ||
 	    getnameinfo((struct sockaddr *)&at, len, host, sizeof host, port, sizeof port,
 			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		(void)fprintf(stderr, "fsource: listening on %s\n", s->address.text);

@@ -103,9 +103,10 @@ static int
 check_kind(const struct fl_ckdir *d, bool create, struct fl_err *err)
 {
 	static const char *const dirs[] = { "claims", "pending", "work" };
+	bool marked = is_marked(d);
 	int fd;
 
-	if (is_marked(d)) {
+	if (marked) {
 		if (!create)
 			return 0;
 	} else if (!create || (!is_empty(d) && !is_marked(d))) {
@@ -117,6 +118,9 @@ check_kind(const struct fl_ckdir *d, bool create, struct fl_err *err)
 	if (fd < 0)
 		return fl_fail_errno(err, FL_ECREATE, errno, "cannot create %s/lock", d->path);
 	(void)close(fd);
+	/* the mark first: what a loss of power leaves must be known again */
+	if (!marked && fl_ckdir_sync(d, "", err) < 0)
+		return err->code;
 	for (size_t i = 0; i < FL_ARRAY_LEN(dirs); i++)
 		if (mkdirat(d->fd, dirs[i], 0700) < 0 && errno != EEXIST)
 			return fl_fail_errno(err, FL_ECREATE, errno, "cannot create %s/%s", d->path,

@@ -98,7 +98,8 @@ put_row(struct logfmt_writer *w, const struct fl_header *h, const struct fl_batc
 		put_key(out, name->name, name->name_len);
 		fl_buf_putc(out, '=');
 		if (!fl_is_null(v, row)) {
-			const char *p = fl_cell_any(v, row, h->columns[c].seconds, &w->time, buf, &n);
+			const char *p = fl_cell_any(v, row, h->columns[c].seconds, &w->time, buf,
+						    &n);
 
 			put_value(out, p, n);
 		}

@@ -101,7 +101,8 @@ parse(struct fl_linewise *w, size_t start, size_t end, struct fl_err *err)
 	if (start == end)
 		return FL_LINE_SKIP;
 	if (end - start < r->before.len || memcmp(p + start, r->before.data, r->before.len) != 0)
-		return fl_linewise_bad(w, "the line does not begin as the log format does, with %.*s",
+		return fl_linewise_bad(w,
+				       "the line does not begin as the log format does, with %.*s",
 				       (int)r->before.len, r->before.data);
 	pos += r->before.len;
 	for (uint32_t i = 0; i < r->count; i++) {
@@ -125,8 +126,7 @@ static const struct {
 } known[] = {
 	{ "common", "%h %l %u %t \"%r\" %>s %b" },
 	{ "combined", "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"" },
-	{ "vhost_combined",
-	  "%v:%p %h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"" },
+	{ "vhost_combined", "%v:%p %h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"" },
 	{ "cri", "$ts $stream $flag $msg" },
 };
 
@@ -134,8 +134,8 @@ static const struct {
 static const struct {
 	const char *name, *format;
 } times[] = {
-	{ "ts", "auto" },         { "time", "auto" },       { "timestamp", "auto" },
-	{ "time_local", "clf" },  { "time_iso8601", "iso" }, { "msec", "epoch" },
+	{ "ts", "auto" },        { "time", "auto" },        { "timestamp", "auto" },
+	{ "time_local", "clf" }, { "time_iso8601", "iso" }, { "msec", "epoch" },
 };
 
 /* Where text that stands between fields goes. */
@@ -182,10 +182,11 @@ add_field(struct logformat *r, const char *name, size_t len, const char *shown, 
 	struct field *f;
 
 	if (r->count && !text_place(r)->len)
-		return fl_fail(err, FL_EUSAGE,
-			       "--ilogformat: nothing stands between %s and %.*s, so where one ends "
-			       "cannot be seen",
-			       r->field[r->count - 1].name, (int)shown_len, shown);
+		return fl_fail(
+			err, FL_EUSAGE,
+			"--ilogformat: nothing stands between %s and %.*s, so where one ends "
+			"cannot be seen",
+			r->field[r->count - 1].name, (int)shown_len, shown);
 	r->field = fl_xreallocarray(r->field, r->count + 1, sizeof *r->field);
 	f = &r->field[r->count++];
 	*f = (struct field){ .column = FL_NO_COLUMN,
@@ -260,13 +261,15 @@ apache_name(char letter)
 		char letter;
 		const char *name;
 	} of[] = {
-		{ 'a', "client" },   { 'A', "local" },     { 'b', "bytes" },   { 'B', "bytes" },
-		{ 'D', "us" },       { 'f', "file" },      { 'h', "host" },    { 'H', "protocol" },
-		{ 'I', "bytes_in" }, { 'k', "keepalive" }, { 'l', "ident" },   { 'L', "logid" },
-		{ 'm', "method" },   { 'O', "bytes" },     { 'p', "port" },    { 'P', "pid" },
-		{ 'q', "query" },    { 'r', "request" },   { 'R', "handler" }, { 's', "status" },
-		{ 'S', "bytes_all" }, { 'T', "seconds" },  { 'u', "user" },    { 'U', "path" },
-		{ 'v', "vhost" },    { 'V', "server" },    { 'X', "connection" },
+		{ 'a', "client" },    { 'A', "local" },    { 'b', "bytes" },
+		{ 'B', "bytes" },     { 'D', "us" },       { 'f', "file" },
+		{ 'h', "host" },      { 'H', "protocol" }, { 'I', "bytes_in" },
+		{ 'k', "keepalive" }, { 'l', "ident" },    { 'L', "logid" },
+		{ 'm', "method" },    { 'O', "bytes" },    { 'p', "port" },
+		{ 'P', "pid" },       { 'q', "query" },    { 'r', "request" },
+		{ 'R', "handler" },   { 's', "status" },   { 'S', "bytes_all" },
+		{ 'T', "seconds" },   { 'u', "user" },     { 'U', "path" },
+		{ 'v', "vhost" },     { 'V', "server" },   { 'X', "connection" },
 	};
 
 	for (size_t i = 0; i < FL_ARRAY_LEN(of); i++)
@@ -337,8 +340,8 @@ add_directive(struct logformat *r, const char *p, size_t *ret_taken, struct fl_e
 		arg = p + i + 1;
 		len = strcspn(arg, "}");
 		if (!arg[len])
-			return fl_fail(err, FL_EUSAGE, "--ilogformat: the { of \"%.40s\" is not closed",
-				       p);
+			return fl_fail(err, FL_EUSAGE,
+				       "--ilogformat: the { of \"%.40s\" is not closed", p);
 		i += len + 2;
 	}
 	*ret_taken = i + 1;

@@ -74,8 +74,7 @@ put_row(struct markdown *w, const struct fl_header *h, const struct fl_batch *b,
 	for (uint32_t k = 0; k < w->cols.count; k++) {
 		uint32_t c = w->cols.index[k];
 		bool seconds = c != FL_NO_COLUMN && h->columns[c].seconds;
-		const char *p =
-			fl_cell_any(fl_batch_col(b, c), row, seconds, &w->time, buf, &n);
+		const char *p = fl_cell_any(fl_batch_col(b, c), row, seconds, &w->time, buf, &n);
 
 		put_cell(w, p, n, out);
 	}

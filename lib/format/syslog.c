@@ -24,9 +24,9 @@
 enum column { TS, HOST, APP, PID, MSG, LEVEL, FACILITY, MSGID, DATA, COLUMNS };
 
 static const char *const names[COLUMNS] = {
-	[TS] = "ts",       [HOST] = "host",   [APP] = "app",
-	[PID] = "pid",     [MSG] = "msg",     [LEVEL] = "level",
-	[FACILITY] = "facility", [MSGID] = "msgid", [DATA] = "data",
+	[TS] = "ts",     [HOST] = "host",   [APP] = "app",           [PID] = "pid",
+	[MSG] = "msg",   [LEVEL] = "level", [FACILITY] = "facility", [MSGID] = "msgid",
+	[DATA] = "data",
 };
 
 /* journalctl's words for RFC 5424's numbers. */
@@ -34,9 +34,9 @@ static const char *const levels[8] = { "emerg",   "alert",  "crit", "err",
 				       "warning", "notice", "info", "debug" };
 
 static const char *const facilities[24] = {
-	"kern",   "user",   "mail",   "daemon", "auth",   "syslog", "lpr",    "news",
-	"uucp",   "cron",   "authpriv", "ftp",  "ntp",    "audit",  "alert",  "clock",
-	"local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+	"kern",   "user",   "mail",     "daemon", "auth",   "syslog", "lpr",    "news",
+	"uucp",   "cron",   "authpriv", "ftp",    "ntp",    "audit",  "alert",  "clock",
+	"local0", "local1", "local2",   "local3", "local4", "local5", "local6", "local7",
 };
 
 static bool
@@ -132,8 +132,8 @@ set_tag(struct fl_linewise *r, size_t pos, size_t end)
 	const char *p = r->piece;
 	size_t i = pos, app, pid = 0, pid_end = 0;
 
-	while (i < end && p[i] != ' ' && p[i] != '[' && !(p[i] == ':' && (i + 1 == end ||
-									 p[i + 1] == ' ')))
+	while (i < end && p[i] != ' ' && p[i] != '[' &&
+	       !(p[i] == ':' && (i + 1 == end || p[i + 1] == ' ')))
 		i++;
 	app = i;
 	if (i < end && p[i] == '[') {

@@ -228,7 +228,8 @@ read_file(const struct file *f, struct fl_buf *text, struct stamp *ret_stamp, st
 	struct fl_buf packed = { 0 };
 	int rc;
 
-	if (n > 3 && strcmp(f->path + n - 3, ".gz") == 0) {
+	if ((n > 3 && strcmp(f->path + n - 3, ".gz") == 0) ||
+	    (n > 4 && strcmp(f->path + n - 4, ".zst") == 0)) {
 		rc = read_bytes(f->path, &packed, ret_stamp, err);
 		if (rc == 0)
 			rc = unpack(f->path, &packed, text, err);

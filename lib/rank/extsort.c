@@ -8,7 +8,7 @@
 #include "base/io.h"
 #include "run/queue.h"
 
-#define MERGE_MAX 64u          /* runs that are merged at once */
+#define MERGE_MAX 64u /* runs that are merged at once */
 #define CURSOR_BYTES FL_KIB(64)
 #define CURSOR_LEAST FL_KIB(4)
 #define WRITE_BYTES FL_KIB(256)
@@ -172,8 +172,8 @@ int
 fl_extsort_add(struct fl_extsort *x, const struct fl_sortkey *key, int64_t time, const char *row,
 	       size_t row_len, struct fl_err *err)
 {
-	struct fl_item *item =
-		fl_item_new(&x->mem, x->seq++, time, key, x->order->count, row, row_len);
+	struct fl_item *item = fl_item_new(&x->mem, x->seq++, time, key, x->order->count, row,
+					   row_len);
 
 	fl_buf_put(&x->rows, &item, sizeof(struct fl_item *));
 	x->bytes += stored_size(item) + 2 * sizeof(struct fl_item *);

@@ -35,13 +35,13 @@ struct fl_extsort {
 	size_t memory_max;
 	uint64_t seq; /* rows that were added */
 	struct fl_items mem;
-	size_t bytes;        /* of rows in mem */
-	struct fl_buf rows;  /* struct fl_item *: those in memory, sorted by finish */
-	size_t next;         /* of them, when they come out */
-	int fd;              /* the temporary file, or -1 */
+	size_t bytes;       /* of rows in mem */
+	struct fl_buf rows; /* struct fl_item *: those in memory, sorted by finish */
+	size_t next;        /* of them, when they come out */
+	int fd;             /* the temporary file, or -1 */
 	uint64_t file_len;
-	struct fl_buf runs;  /* struct fl_run_of_rows */
-	struct fl_buf out;   /* being written */
+	struct fl_buf runs; /* struct fl_run_of_rows */
+	struct fl_buf out;  /* being written */
 	struct fl_runcursor *cursor;
 	uint32_t *heap; /* cursors, the one with the first row at the top */
 	uint32_t count; /* cursors in the heap */

@@ -112,7 +112,7 @@ item_new(struct fl_items *s, uint64_t seq, int64_t time, const struct fl_sortkey
 		.cells = (uint16_t)cells,
 		.other_len = (uint32_t)other_len,
 		.row_len = (uint32_t)row_len,
-		.class = (uint16_t)class,
+		.class = (uint16_t) class,
 		.linked = linked,
 	};
 	to = (struct fl_sortcell *)(void *)item->data;

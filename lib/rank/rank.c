@@ -237,9 +237,10 @@ fl__rank_item(struct fl_rank *r, const struct fl_batch *b, uint32_t row,
 {
 	fl_buf_clear(&r->pack);
 	(void)fl_kept_pack(&r->kept, b, row, &r->pack);
-	return (r->retracts ? fl_item_new_linked
-			    : fl_item_new)(&r->mem, seq, time, key, r->order->count,
-					   r->pack.data, r->pack.len);
+	if (r->retracts)
+		return fl_item_new_linked(&r->mem, seq, time, key, r->order->count, r->pack.data,
+					  r->pack.len);
+	return fl_item_new(&r->mem, seq, time, key, r->order->count, r->pack.data, r->pack.len);
 }
 
 static struct fl_item *

@@ -144,17 +144,11 @@ next_piece(struct fl_rawin *r, bool *ret_none, struct fl_err *err)
 static int64_t
 read_position(struct fl_rawin *r, void *to, size_t n, struct fl_err *err)
 {
-	for (;;) {
-		ssize_t got = pread(r->fd, to, n, (off_t)(r->piece.offset + r->done));
+	int64_t got = fl_io_read_at(r->fd, to, n, r->piece.offset + r->done, r->name, err);
 
-		if (got > 0)
-			return got;
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fl_fail_errno(err, FL_EIO, errno, "cannot read %s", r->name);
+	if (got == 0)
 		return fl_fail(err, FL_ECONFIG, "%s has become shorter while it was read", r->name);
-	}
+	return got;
 }
 
 int64_t

@@ -19,11 +19,15 @@
 static void
 save_header(const struct fl_input *in, struct fl_save *s)
 {
+	struct fl_header columns; /* and nothing else: the rest is said anew by the stream */
 	struct fl_buf json = { 0 };
 
-	fl_header_encode(&in->header, &json);
+	fl_header_init(&columns);
+	fl_header_append(&columns, &in->header, 0);
+	fl_header_encode(&columns, &json);
 	fl_save_bytes(s, "header", json.data, json.len);
 	fl_buf_release(&json);
+	fl_header_release(&columns);
 }
 
 #define BEFORE_MAX 256u /* bytes before the position that tell an edited file */
@@ -33,8 +37,9 @@ static void
 save_file(const struct fl_input *in, struct fl_save *s)
 {
 	char before[BEFORE_MAX];
+	struct fl_err ignored;
 	struct stat st;
-	ssize_t n = 0;
+	int64_t n = 0;
 
 	fl_save_int(s, "file.next", in->file_next);
 	fl_save_int(s, "file.taken", (int64_t)in->taken);
@@ -43,7 +48,8 @@ save_file(const struct fl_input *in, struct fl_save *s)
 	fl_save_int(s, "file.dev", (int64_t)st.st_dev);
 	fl_save_int(s, "file.ino", (int64_t)st.st_ino);
 	if (!in->gzip && in->taken >= BEFORE_MAX)
-		n = pread(in->fd, before, sizeof before, (off_t)(in->taken - BEFORE_MAX));
+		n = fl_io_read_at(in->fd, before, sizeof before, in->taken - BEFORE_MAX, in->name,
+				  &ignored);
 	if (n > 0)
 		fl_save_bytes(s, "file.before", before, (size_t)n);
 }
@@ -260,10 +266,14 @@ reopen_file(struct fl_input *in, const struct standing *st, struct fl_err *err)
 			       "%s is not the file that was being read at the checkpoint", in->name);
 	if (fl_input_skip(in, (uint64_t)st->file_taken, err) < 0)
 		return err->code;
-	if (st->before.len && !in->gzip &&
-	    (pread(in->fd, before, st->before.len, (off_t)(st->file_taken - BEFORE_MAX)) !=
-		     (ssize_t)st->before.len ||
-	     memcmp(before, st->before.data, st->before.len) != 0))
+	if (st->before.len == 0 || in->gzip)
+		return 0;
+	if (st->before.len != sizeof before)
+		return fl_fail(err, FL_EDATA, "the place in %s is damaged", in->name);
+	if (fl_io_read_at(in->fd, before, sizeof before,
+			  (uint64_t)st->file_taken - BEFORE_MAX, in->name, err) < 0)
+		return err->code;
+	if (memcmp(before, st->before.data, sizeof before) != 0)
 		return fl_fail(err, FL_ECONFIG, "%s was changed since the checkpoint", in->name);
 	return 0;
 }

@@ -176,6 +176,17 @@ fl_header_nearest(const struct fl_header *h, const char *name, size_t len)
 	return best;
 }
 
+#define ADVICE_TAIL 60 /* room for what stands behind the names */
+
+/* The first record of a file without a header line was taken for one. */
+static bool
+looks_like_data(const struct fl_header *h)
+{
+	const struct fl_column *c = &h->columns[0];
+
+	return c->name[0] >= '0' && c->name[0] <= '9' && strcmp(c->name, "1") != 0;
+}
+
 const char *
 fl_header_advice(const struct fl_header *h, const char *name, size_t len, char buf[FL_ADVICE_MAX])
 {
@@ -193,13 +204,14 @@ fl_header_advice(const struct fl_header *h, const char *name, size_t len, char b
 		const struct fl_column *c = &h->columns[i];
 		const char *comma = i ? ", " : "";
 
-		if (n + c->name_len + 10 > FL_ADVICE_MAX) {
+		if (n + c->name_len + ADVICE_TAIL > FL_ADVICE_MAX) {
 			n += (size_t)snprintf(buf + n, FL_ADVICE_MAX - n, "%s...", comma);
 			break;
 		}
 		n += (size_t)snprintf(buf + n, FL_ADVICE_MAX - n, "%s%s", comma, c->name);
 	}
-	(void)snprintf(buf + n, FL_ADVICE_MAX - n, ")");
+	(void)snprintf(buf + n, FL_ADVICE_MAX - n,
+		       looks_like_data(h) ? "; no header line? --implicit-csv-header)" : ")");
 	return buf;
 }
 

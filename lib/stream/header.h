@@ -131,7 +131,7 @@ const char *fl_header_nearest(const struct fl_header *h, const char *name, size_
  * The same as words for a message: " (did you mean "x"?)", or, where none is near,
  * " (the columns are a, b, c)". Returns buf.
  */
-#define FL_ADVICE_MAX 200
+#define FL_ADVICE_MAX 170
 const char *fl_header_advice(const struct fl_header *h, const char *name, size_t len,
 			     char buf[FL_ADVICE_MAX]);
 

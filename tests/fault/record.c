@@ -13,6 +13,7 @@
  *	write INO OFFSET LENGTH, truncate INO LENGTH, sync INO
  * A lock around call and record makes the order of records that of the calls.
  */
+#undef _FORTIFY_SOURCE /* its inline functions have the names that are defined here */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -87,8 +89,7 @@ put(int log, const void *p, size_t n)
 	}
 }
 
-static void __attribute__((format(printf, 2, 3)))
-tell(int log, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) tell(int log, const char *format, ...)
 {
 	char line[PATH_MAX + 128];
 	va_list args;
@@ -203,12 +204,12 @@ open_it(int dirfd, const char *name, int flags, mode_t mode)
 	return fd;
 }
 
-#define MODE_OF(flags, mode)                                                                       \
-	do {                                                                                       \
-		va_list args;                                                                      \
-		va_start(args, flags);                                                             \
-		(mode) = (flags) & (O_CREAT | O_TMPFILE) ? (mode_t)va_arg(args, unsigned) : 0;     \
-		va_end(args);                                                                      \
+#define MODE_OF(flags, mode) \
+	do { \
+		va_list args; \
+		va_start(args, flags); \
+		(mode) = (flags) & (O_CREAT | O_TMPFILE) ? (mode_t)va_arg(args, unsigned) : 0; \
+		va_end(args); \
 	} while (0)
 
 int
@@ -229,10 +230,11 @@ openat64(int dirfd, const char *name, int flags, ...)
 	return open_it(dirfd, name, flags, mode);
 }
 
-#undef open
-#undef openat
-int open(const char *name, int flags, ...) __attribute__((alias("open64")));
-int openat(int dirfd, const char *name, int flags, ...) __attribute__((alias("openat64")));
+/* The same without 64, whatever the headers make of these names. */
+int plain_open(const char *name, int flags, ...) __asm__("open")
+__attribute__((alias("open64"), nonnull(1)));
+int plain_openat(int dirfd, const char *name, int flags, ...) __asm__("openat")
+__attribute__((alias("openat64"), nonnull(2)));
 
 /* ---- writing ----------------------------------------------------------------------------- */
 

@@ -289,7 +289,7 @@ play(struct record *r, size_t k, const char *what)
 	}
 	for (size_t i = 0; i < k; i++)
 		if ((i != not || tear) && (!durable || is_durable(r, i, k)))
-			apply(r, &r->op[i], i == not);
+			apply(r, &r->op[i], i == not );
 }
 
 /* ---- listing --------------------------------------------------------------------------------- */
@@ -316,7 +316,7 @@ hash_tree(const struct record *r, size_t obj)
 	for (size_t i = 0; i < o->entry_count; i++) {
 		const struct entry *e = &o->entry[i];
 		const struct object *in = &r->obj[e->obj];
-		uint64_t part = in->is_dir                  ? hash_tree(r, e->obj)
+		uint64_t part = in->is_dir                ? hash_tree(r, e->obj)
 				: content_counts(e->name) ? XXH3_64bits(in->data, in->length)
 							  : 0;
 

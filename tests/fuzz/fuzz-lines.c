@@ -24,6 +24,7 @@ read_as(const char *format, const uint8_t *data, size_t n, uint8_t *step, struct
 		.allow_ragged = true,
 		.record_max = 200,
 		.regex = "^(?<a>[a-z]+)?[ =](?<b>\"[^\"]*\"|\\S*)",
+		.logformat = "$a [$time_local] \"$request\" \"$b\" $c",
 	};
 	struct fl_err err;
 	struct fl_reader *r = fl_reader_new(fl_reader_type(format), &options, &err);
@@ -35,7 +36,8 @@ read_as(const char *format, const uint8_t *data, size_t n, uint8_t *step, struct
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static const char *const formats[] = { "text", "clf", "logfmt", "regex", "tsv", "csv" };
+	static const char *const formats[] = { "text", "clf", "logfmt",   "regex",
+					       "tsv",	"csv", "syslog", "logformat" };
 	struct fl_buf whole = { 0 }, cut = { 0 };
 	const char *format;
 	uint8_t step;

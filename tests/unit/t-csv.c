@@ -275,7 +275,7 @@ static const struct vector vectors[] = {
 	  "csv",
 	  { 0 },
 	  TEXT("a,b\0c\n1,2\n"),
-	  "error -65: line 1: the name of column 2 has a NUL byte in it\n" },
+	  "error -65: line 1: the name of column 2 has a NUL byte in it: this is not text\n" },
 	{ "invalid UTF-8 passes", "csv", { 0 }, "a\n\xff\xc3(\n", 0, "2: a=\\ff\\c3(\n" },
 	{ "implicit header",
 	  "csv",

@@ -181,6 +181,11 @@ struct test_case {
 	const char *want;
 };
 
+/* What an unknown column is told that has none like it. */
+#define ALL_COLUMNS                                                                           \
+	" (the columns are i, j, neg, d, z, big, s, empty, nul, t, bt, bf, obj, arr, user, " \
+	"order, UserId, case, req.path, ...)"
+
 static const struct test_case cases[] = {
 #include "expr-cases.h"
 };

@@ -87,6 +87,10 @@ const struct fl_opt fc_begin_opts[] = {
 	  .type = FL_OPT_FLAG,
 	  .offset = AT(allow_lost_input),
 	  .help = "--follow: go on where a log is gone" },
+	{ .name = "allow-moved-input",
+	  .type = FL_OPT_FLAG,
+	  .offset = AT(allow_moved_input),
+	  .help = "FILEs may be copies of those read" },
 	{ .name = "quiet",
 	  .letter = 'q',
 	  .type = FL_OPT_FLAG,
@@ -184,6 +188,7 @@ parse(struct fc_begin *b, char **words, struct fl_err *err)
 	b->source.spool = b->opt.spool;
 	b->source.keep_open = b->opt.keep_open;
 	b->source.allow_lost_input = b->opt.allow_lost_input;
+	b->source.allow_moved_input = b->opt.allow_moved_input;
 	return 0;
 }
 

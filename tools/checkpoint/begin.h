@@ -34,6 +34,7 @@ struct fc_options {
 	bool keep_open;
 	bool allow_dropped;
 	bool allow_lost_input;
+	bool allow_moved_input;
 	const char *name;
 	const char *spool;
 	bool quiet;

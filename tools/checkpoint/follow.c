@@ -186,7 +186,7 @@ static bool
 find_again(struct fc_source *s, const struct fc_place *p)
 {
 	struct siblings l;
-	bool found = is_same(s, live_name(s), p, true);
+	bool found = is_same(s, live_name(s), p, !s->allow_moved_input);
 
 	if (found)
 		return true;

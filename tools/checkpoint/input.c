@@ -238,7 +238,7 @@ fc_input_seek(struct fc_input *in, const struct fc_place *p, struct fl_err *err)
 {
 	int rc;
 
-	if (in->kind != FC_INPUT_STREAM && in->at.ino != p->ino)
+	if (in->kind != FC_INPUT_STREAM && p->ino && in->at.ino != p->ino)
 		return differs(p, "it has another inode", err);
 	if (in->kind == FC_INPUT_FILE && !p->packed)
 		rc = fc_input_check(in, p, err);

@@ -403,7 +403,7 @@ check_past(const struct fc_place *p, const char *word, struct fl_err *err)
 	if (p->ino && st.st_ino != p->ino)
 		return fl_fail(err, FL_ECONFIG,
 			       "%s is not the file that the checkpoint was made of: it has another "
-			       "inode; put it back, or go on afresh with another directory",
+			       "inode; put it back, or, if it is a copy, say --allow-moved-input",
 			       word);
 	if (!p->packed && (uint64_t)st.st_size != p->offset)
 		return fl_fail(err, FL_ECONFIG,
@@ -501,6 +501,8 @@ fc_source_load(struct fc_source *s, struct fl_load *l, struct fl_err *err)
 	struct saved v = { 0 };
 	int rc = load_all(l, &v, err);
 
+	for (uint32_t i = 0; i < v.count && s->allow_moved_input; i++)
+		v.place[i].dev = v.place[i].ino = 0; /* the hashes tell */
 	if (rc == 0)
 		rc = resume(s, &v, err);
 	saved_release(&v);

@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
+SELECT window_start, window_end, url, COUNT(*), SUM(`bytes`)
+FROM TABLE(HOP(TABLE click, DESCRIPTOR(`time`), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE))
+GROUP BY window_start, window_end, url

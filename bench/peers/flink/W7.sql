@@ -1,0 +1,2 @@
+-- SPDX-License-Identifier: Apache-2.0
+SELECT ts, `user`, `bytes` FROM click WHERE `bytes` > 90000
