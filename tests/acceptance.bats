@@ -4,6 +4,7 @@
 # What a new user tried and was surprised by: each test is something that once ended
 # in a crash, never, or with an answer that was not what it should be.
 
+# shellcheck disable=SC2016,SC2030,SC2031 # what bash -c and terminals are given is expanded there
 load helper
 
 setup() {

@@ -4,6 +4,7 @@
 # What a tool says to a person: help without arguments, what it waits for, how far it
 # is, its plan, and what is wrong with what was typed.
 
+# shellcheck disable=SC2016,SC2030,SC2031 # what bash -c and terminals are given is expanded there
 load helper
 
 setup() {
@@ -150,6 +151,21 @@ a,2'
 	assert_line --index 0 --regexp '^fkeyby-1: rows 1, '
 	assert_line --index 1 --regexp '^freduce-1: rows 1, .*keys 1, state '
 	assert_equal "${#lines[@]}" 2
+}
+
+@test "SIGUSR1 to every process of a region: one answer, and all go on" {
+	cat >line.sh <<-'END'
+		fcheckpoint begin -q -d ck --every 200ms -- sh -c 'cat w.csv; sleep 2' |
+			fkeyby --icsv --time ts k | freduce n=count | fcheckpoint commit -q -o out.csv
+	END
+	setsid -w bash line.sh 2>messages &
+	sleep 1.2
+	kill -USR1 $(pgrep -P "$(pgrep -P $! -x bash || echo $!)" 'f(checkpoint|keyby|reduce)')
+	wait $!
+	assert_equal "$(cat out.csv)" 'k,n
+a,2
+b,1'
+	assert_equal "$(grep -c '^freduce-1' messages)" 1
 }
 
 @test "progress of a region tells the last checkpoint" {

@@ -41,7 +41,7 @@ setup_file() {
 	cp out.csv out.saved
 	# of another job
 	mkdir other
-	cd other
+	cd other || return
 	sed 's/key/KEY/' ../in.csv >in.csv
 	job
 }

@@ -184,7 +184,7 @@ chaos: $(FAULT_TOOLS)
 	$(TESTS_ENV) SEED=$(SEED) KILLS=$(KILLS) $(srcdir)/tests/fault/random
 .PHONY: chaos
 
-# make faults: every call that fails, and every disk that a loss of power may leave. Hours.
+# make faults: every call that fails, and every disk that a loss of power may leave. An hour.
 faults: $(FAULT_TOOLS) $(FAULT_LIBS) all
 	$(TESTS_ENV) FAILING=all $(srcdir)/tests/fault/failing
 	$(TESTS_ENV) POWERLOSS_SECONDS=0 $(srcdir)/tests/fault/powerloss

@@ -331,10 +331,10 @@ bool
 fl_ckdir_in_use(const struct fl_ckdir *d)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	int fd = fl__open_below(d->fd, "lock", O_RDWR);
+	int fd = d->lock_fd >= 0 ? d->lock_fd : fl__open_below(d->fd, "lock", O_RDWR);
 	bool used = fd >= 0 && fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 
-	if (fd >= 0)
+	if (fd >= 0 && fd != d->lock_fd)
 		(void)close(fd);
 	return used;
 }

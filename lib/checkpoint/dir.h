@@ -117,7 +117,10 @@ int fl_ckdir_join_source(struct fl_ckdir *d, const char *name, struct fl_err *er
  */
 int fl_ckdir_try_lock(const struct fl_ckdir *d, const char *name, int *ret_fd, struct fl_err *err);
 
-/* Whether a pipeline is running, or what is left of one. For people: it can change. */
+/*
+ * Whether a pipeline is running, or what is left of one: others than this process, if it
+ * is in the region. It can change at any time.
+ */
 bool fl_ckdir_in_use(const struct fl_ckdir *d);
 
 /* Whether somebody has it, without taking it. */

@@ -29,6 +29,7 @@ fl__progress_start(struct fl_run *run)
 	struct fl_progress *p = &run->progress;
 	sigset_t set;
 
+	(void)signal(SIGUSR1, SIG_DFL); /* one that is ignored would not come */
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGUSR1);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);

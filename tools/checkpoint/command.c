@@ -26,6 +26,7 @@ become(char **words, int out)
 	(void)signal(SIGPIPE, SIG_DFL);
 	(void)signal(SIGXFSZ, SIG_DFL);
 	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGUSR1, SIG_DFL);
 	(void)signal(SIGINT, SIG_IGN); /* begin ends it, after the savepoint */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);

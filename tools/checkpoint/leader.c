@@ -22,6 +22,7 @@
 #include "begin.h"
 
 #define WAIT_MS 5000 /* for what is left of an earlier run to go */
+#define GONE_MS 2000 /* for commit to come, when the reader has gone */
 #define RETRY_MS 50
 #define LOOK_MS 50
 #define LOCK_LOOK_MS 200
@@ -267,13 +268,39 @@ wait_for_others(const struct fc_begin *b)
 	}
 }
 
+/*
+ * A short source, and the tools behind it, may have sent all and ended before a tool further
+ * on has joined. Then nobody would be in the directory, and the next source would begin an
+ * attempt of its own: so it stays until commit is there, which stays to the end. That its
+ * reader has gone can mean both, that the line goes on or that it has failed.
+ */
+static void
+wait_for_commit(const struct fc_begin *b)
+{
+	bool gone = false;
+
+	for (int64_t waited = 0; waited < (gone ? GONE_MS : WAIT_MS) && !fc_signals_code();
+	     waited += RETRY_MS) {
+		enum fl_ck_state state = fl_ck_look(&b->dir, b->id);
+
+		if (state == FL_CK_COMPLETE || state == FL_CK_ABANDONED ||
+		    fl_ckdir_is_locked(&b->dir, "decider"))
+			return;
+		gone = fl_io_reader_gone(STDOUT_FILENO, RETRY_MS);
+		if (gone)
+			(void)fl_io_wait_readable(-1, RETRY_MS);
+	}
+}
+
 void
 fc_leader_leave(struct fc_begin *b)
 {
 	struct fl_err ignored;
 
-	if (b->opt.name)
+	if (b->opt.name) {
 		wait_for_others(b);
+		wait_for_commit(b);
+	}
 	if (b->leader_fd < 0)
 		return;
 	if (say(b, "ended", &ignored) == 0 && b->opt.name) {
