@@ -43,7 +43,7 @@ killed() {
 			--headerless-csv-output -q 2>/dev/null 3>&- &
 		fcheckpoint begin -q -d ck --every 5ms "$@" >pipe 2>/dev/null 3>&- &
 		echo "$!" >>pids
-		sleep "0.0$((RANDOM % 5 + 2))"
+		sleep "$(printf '0.%03d' $((RANDOM % 20 + 4)))"
 		kill -9 "$!" 2>/dev/null && kills=$((kills + 1))
 		wait
 	done
