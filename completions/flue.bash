@@ -151,4 +151,4 @@ _flue() {
 	_flue_word "$tool" "$cur" "$words" || compopt -o default 2>/dev/null
 }
 
-complete -F _flue fcat fcheckpoint fdedup ffilter fjoin fkeyby fmap fover frank freduce funion fwindow
+complete -F _flue fcat fcheckpoint fdedup ffilter fjoin fkeyby fmap fover frank freduce fsort fsource funion fwindow

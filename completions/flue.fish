@@ -129,7 +129,7 @@ function __flue_complete
     __fish_complete_path $current
 end
 
-for __flue_tool in fcat fcheckpoint fdedup ffilter fjoin fkeyby fmap fover frank freduce funion fwindow
+for __flue_tool in fcat fcheckpoint fdedup ffilter fjoin fkeyby fmap fover frank freduce fsort fsource funion fwindow
     complete -c $__flue_tool -f -a '(__flue_complete)'
 end
 set -e __flue_tool

@@ -723,6 +723,12 @@ main(int argc, char **argv)
 		free(words);
 		return tell(&s);
 	}
+	if (rc == 0 && argc == 1 && isatty(STDIN_FILENO) && isatty(STDERR_FILENO)) {
+		free(words); /* somebody looks at what it is */
+		(void)fputs(help_top, stderr);
+		(void)fputs("\nfsource --help shows the options; all of it: man fsource\n", stderr);
+		return -FL_EUSAGE;
+	}
 	if (rc == 0)
 		rc = check(&s, words, count, &err);
 	if (rc == 0)
