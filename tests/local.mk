@@ -104,7 +104,13 @@ EXTRA_DIST += \
 
 # ---- how they are run -------------------------------------------------------------
 
+# Kills need the speed of the tools that are installed; what they leave behind is read by
+# the other tests with sanitizers, too.
+if ENABLE_SANITIZE
+TESTS = $(TESTS_UNIT) $(TESTS_BATS)
+else
 TESTS = $(TESTS_UNIT) $(TESTS_BATS) $(TESTS_FAULT)
+endif
 check_PROGRAMS += $(TESTS_UNIT)
 
 # The tools with points: the objects that are installed, linked with points.c, which
