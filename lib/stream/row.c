@@ -122,7 +122,7 @@ absent(struct fl_row_room *room)
 void
 fl_row_put_from(const char *p, size_t n, uint32_t first, struct fl_colbuf *to, uint32_t cols)
 {
-	const char *end = p + n;
+	const char *end = n ? p + n : p; /* p may be NULL where nothing is there */
 	struct fl_row_room room;
 	struct fl_vec v;
 
@@ -145,7 +145,7 @@ fl_row_put(const char *p, size_t n, struct fl_colbuf *to, uint32_t cols)
 void
 fl_row_put_to(const char *p, size_t n, const uint32_t *map, uint32_t count, struct fl_colbuf *col)
 {
-	const char *end = p + n;
+	const char *end = n ? p + n : p; /* p may be NULL where nothing is there */
 	struct fl_row_room room;
 	struct fl_vec v;
 
@@ -161,7 +161,7 @@ fl_row_put_to(const char *p, size_t n, const uint32_t *map, uint32_t count, stru
 struct fl_vec
 fl_row_value(const char *p, size_t n, uint32_t c, struct fl_row_room *room)
 {
-	const char *end = p + n;
+	const char *end = n ? p + n : p; /* p may be NULL where nothing is there */
 	struct fl_vec v;
 
 	for (uint32_t i = 0; i <= c; i++) {
@@ -195,7 +195,7 @@ fl_row_identity(const struct fl_batch *b, uint32_t row, struct fl_buf *out)
 uint32_t
 fl_row_columns(const char *p, size_t n)
 {
-	const char *end = p + n;
+	const char *end = n ? p + n : p; /* p may be NULL where nothing is there */
 	struct fl_row_room room;
 	struct fl_vec v;
 	uint32_t count = 0;
@@ -210,7 +210,7 @@ fl_row_columns(const char *p, size_t n)
 int
 fl_row_check(const char *p, size_t n, struct fl_err *err)
 {
-	const char *end = p + n;
+	const char *end = n ? p + n : p; /* p may be NULL where nothing is there */
 	struct fl_row_room room;
 	struct fl_vec v;
 
