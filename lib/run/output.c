@@ -166,12 +166,24 @@ fl_output_open(struct fl_output *o, const struct fl_options *opt, const char *in
 	return o->writer ? 0 : err->code;
 }
 
+/* A write has failed: what was to be written is lost, so nothing goes behind it. */
+static int
+lost(struct fl_output *o, const struct fl_err *err)
+{
+	o->failed = *err;
+	return err->code;
+}
+
 int
 fl_output_flush(struct fl_output *o, struct fl_err *err)
 {
 	struct fl_buf *b = o->frames ? &o->frame.out : &o->text;
 	int rc;
 
+	if (o->failed.code) {
+		*err = o->failed;
+		return err->code;
+	}
 	if (o->progress && b->len)
 		fl__progress_hide(o->progress);
 	if (b->len >= TEXT_FLUSH && o->is_file && !o->writeback)
@@ -180,7 +192,7 @@ fl_output_flush(struct fl_output *o, struct fl_err *err)
 		return fl_writeback_put(o->writeback, b, err);
 	rc = b->len ? fl_io_write(o->fd, b->data, b->len, o->name, err) : 0;
 	fl_buf_clear(b);
-	return rc;
+	return rc < 0 ? lost(o, err) : 0;
 }
 
 /* Everything is with the system when this returns. */
@@ -209,7 +221,9 @@ write_pieces(struct fl_output *o, struct iovec *iov, size_t n, struct fl_err *er
 {
 	int rc = fl_output_flush(o, err);
 
-	return rc < 0 ? rc : fl_io_writev(o->fd, iov, n, o->name, err);
+	if (rc < 0)
+		return rc;
+	return fl_io_writev(o->fd, iov, n, o->name, err) < 0 ? lost(o, err) : 0;
 }
 
 /* Rows from..from+n of b, for a batch that has to be sent in parts. */

@@ -30,6 +30,7 @@ struct fl_output {
 	struct fl_writeback *writeback; /* that writes it, once it has become large */
 	uint32_t columns_sent;          /* frames: of the last HEADER */
 	bool header_sent;
+	struct fl_err failed;     /* of a write, once one has failed */
 	struct fl_watermark wm; /* last sent */
 	uint64_t records;
 	struct fl_progress *progress; /* a block that is drawn where text goes; or NULL */

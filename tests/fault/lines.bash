@@ -120,7 +120,7 @@ plain_segments() {
 # collect NAME: what a line has given, in out.csv.
 collect() {
 	[ "$1" != segments ] ||
-		cat seg* | awk 'NR == 1 || !/^window_start/' >out.csv
+		cat seg-* | awk 'NR == 1 || !/^window_start/' >out.csv
 	[ "$1" != sinks ] || cmp few.want few.csv
 }
 
