@@ -148,11 +148,11 @@ FAULT_LIBS = \
 	tests/fault/lib/record.so \
 	tests/fault/lib/replay
 check_PROGRAMS += $(FAULT_LIBS)
-tests_fault_lib_failing_so_SOURCES = tests/fault/failing.c
+tests_fault_lib_failing_so_SOURCES = tests/fault/failing.c tests/fault/preload.h
 tests_fault_lib_failing_so_CFLAGS = $(AM_CFLAGS) -fPIC
 tests_fault_lib_failing_so_LDFLAGS = $(FLUE_CODEGEN) -shared
 tests_fault_lib_failing_so_LDADD =
-tests_fault_lib_record_so_SOURCES = tests/fault/record.c
+tests_fault_lib_record_so_SOURCES = tests/fault/record.c tests/fault/preload.h
 tests_fault_lib_record_so_CFLAGS = $(AM_CFLAGS) -fPIC
 tests_fault_lib_record_so_LDFLAGS = $(FLUE_CODEGEN) -shared
 tests_fault_lib_record_so_LDADD =

@@ -9,11 +9,8 @@
  */
 #undef _FORTIFY_SOURCE /* its inline functions have the names that are defined here */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,25 +20,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* What the symbol would be without this library. */
-#define REAL(type, name) ((type)real(name))
+#include "preload.h"
 
-static void *
-real(const char *name)
-{
-	void *p = dlsym(RTLD_NEXT, name);
-
-	if (!p)
-		abort();
-	return p;
-}
-
-typedef int openat_call(int, const char *, int, ...);
 typedef ssize_t read_call(int, void *, size_t);
 typedef ssize_t pread_call(int, void *, size_t, off_t);
-typedef ssize_t write_call(int, const void *, size_t);
-typedef ssize_t pwrite_call(int, const void *, size_t, off_t);
-typedef ssize_t writev_call(int, const struct iovec *, int);
 
 static char tool[64]; /* of this process; "" is none that is meant */
 static atomic_long counted;
@@ -123,38 +105,6 @@ open_it(int dirfd, const char *name, int flags, mode_t mode)
 		return -1;
 	return REAL(openat_call *, "openat64")(dirfd, name, flags, mode);
 }
-
-#define MODE_OF(flags, mode) \
-	do { \
-		va_list args; \
-		va_start(args, flags); \
-		(mode) = (flags) & (O_CREAT | O_TMPFILE) ? (mode_t)va_arg(args, unsigned) : 0; \
-		va_end(args); \
-	} while (0)
-
-int
-open64(const char *name, int flags, ...)
-{
-	mode_t mode;
-
-	MODE_OF(flags, mode);
-	return open_it(AT_FDCWD, name, flags, mode);
-}
-
-int
-openat64(int dirfd, const char *name, int flags, ...)
-{
-	mode_t mode;
-
-	MODE_OF(flags, mode);
-	return open_it(dirfd, name, flags, mode);
-}
-
-/* The same without 64, whatever the headers make of these names. */
-int plain_open(const char *name, int flags, ...) __asm__("open")
-__attribute__((alias("open64"), nonnull(1)));
-int plain_openat(int dirfd, const char *name, int flags, ...) __asm__("openat")
-__attribute__((alias("openat64"), nonnull(2)));
 
 ssize_t
 read(int fd, void *p, size_t n)

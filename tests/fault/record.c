@@ -15,9 +15,7 @@
  */
 #undef _FORTIFY_SOURCE /* its inline functions have the names that are defined here */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,24 +29,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* What the symbol would be without this library. */
-#define REAL(type, name) ((type)real(name))
-
-static void *
-real(const char *name)
-{
-	void *p = dlsym(RTLD_NEXT, name);
-
-	if (!p)
-		abort();
-	return p;
-}
+#include "preload.h"
 
 typedef int open_call(const char *, int, ...);
-typedef int openat_call(int, const char *, int, ...);
-typedef ssize_t write_call(int, const void *, size_t);
-typedef ssize_t pwrite_call(int, const void *, size_t, off_t);
-typedef ssize_t writev_call(int, const struct iovec *, int);
 typedef int fd_call(int);
 
 /* ---- the record ------------------------------------------------------------------------ */
@@ -203,38 +186,6 @@ open_it(int dirfd, const char *name, int flags, mode_t mode)
 	unlock(log);
 	return fd;
 }
-
-#define MODE_OF(flags, mode) \
-	do { \
-		va_list args; \
-		va_start(args, flags); \
-		(mode) = (flags) & (O_CREAT | O_TMPFILE) ? (mode_t)va_arg(args, unsigned) : 0; \
-		va_end(args); \
-	} while (0)
-
-int
-open64(const char *name, int flags, ...)
-{
-	mode_t mode;
-
-	MODE_OF(flags, mode);
-	return open_it(AT_FDCWD, name, flags, mode);
-}
-
-int
-openat64(int dirfd, const char *name, int flags, ...)
-{
-	mode_t mode;
-
-	MODE_OF(flags, mode);
-	return open_it(dirfd, name, flags, mode);
-}
-
-/* The same without 64, whatever the headers make of these names. */
-int plain_open(const char *name, int flags, ...) __asm__("open")
-__attribute__((alias("open64"), nonnull(1)));
-int plain_openat(int dirfd, const char *name, int flags, ...) __asm__("openat")
-__attribute__((alias("openat64"), nonnull(2)));
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
