@@ -13,8 +13,12 @@ lib_libflue_a_SOURCES = \
 	lib/base/itoa.h \
 	lib/base/mem.c \
 	lib/base/mem.h \
+	lib/base/nearfile.c \
+	lib/base/nearfile.h \
 	lib/base/str.c \
 	lib/base/str.h \
+	lib/base/width.c \
+	lib/base/width.h \
 	lib/checkpoint/about.c \
 	lib/checkpoint/about.h \
 	lib/checkpoint/below.c \
@@ -79,6 +83,8 @@ lib_libflue_a_SOURCES = \
 	lib/expr/parse.h \
 	lib/expr/paths.c \
 	lib/expr/paths.h \
+	lib/expr/place.c \
+	lib/expr/place.h \
 	lib/format/cells.c \
 	lib/format/cells.h \
 	lib/format/clf.c \
@@ -87,6 +93,8 @@ lib_libflue_a_SOURCES = \
 	lib/format/csv.h \
 	lib/format/csv_writer.c \
 	lib/format/formats.h \
+	lib/format/guess.c \
+	lib/format/guess.h \
 	lib/format/gunzip.c \
 	lib/format/gunzip.h \
 	lib/format/json_simdjson.cc \

@@ -78,7 +78,9 @@ b,2
 }
 
 @test "unnest outside of fmap is refused" {
-	usage_error 'freduce: unnest gives several rows: that is for fmap, before or after in: unnest(array_agg(v))' \
+	usage_error 'freduce: unnest gives several rows: that is for fmap, before or after
+  unnest(array_agg(v))
+  ^^^^^^' \
 		freduce 'n=unnest(array_agg(v))' w.csv --ocsv
 	usage_error 'ffilter: unnest(v) gives several rows, not a condition; see fmap' \
 		ffilter 'unnest(v)' w.csv --ocsv
@@ -89,7 +91,9 @@ b,2
 }
 
 @test "an unknown aggregate names the nearest one" {
-	usage_error 'freduce: unknown aggregate coutn (did you mean count?) in: coutn(*)' \
+	usage_error 'freduce: unknown aggregate coutn (did you mean count?)
+  coutn(*)
+  ^^^^^' \
 		freduce 'n=coutn(*)' w.csv --ocsv
 }
 
@@ -554,4 +558,41 @@ b,2026-01-01T00:00:50Z'
 	run -0 bash -c 'fcheckpoint begin -d d e.csv | fkeyby --icsv k | freduce n=count | fcheckpoint commit --ocsv --explain | cat'
 	assert_line 'Guarantee: at least once'
 	assert_output --partial 'The output is a pipe'
+}
+
+# ---- keys --------------------------------------------------------------------------
+
+@test "fkeyby: a JSON path is a key, named as expressions find it" {
+	printf '%s\n' '{"ts":1000000000,"user":{"id":7},"req":{"path":"/a","q":[1,2]}}' \
+		'{"ts":1000000001,"user":{"id":8},"req":{"path":"/b"},"new":5}' \
+		'{"ts":1000000060,"user":{"id":7},"req":null}' >n.jsonl
+	run -0 --separate-stderr bash -c "fkeyby .user.id n.jsonl |
+		freduce n=count 'p=first(.req.path)' 'k=max(user.id)' 'x=sum(new)' --ojsonl"
+	assert_output - <<-'END'
+		{"user.id":7,"n":2,"p":"/a","k":7,"x":null}
+		{"user.id":8,"n":1,"p":"/b","k":8,"x":5}
+	END
+	assert_equal "$stderr" ''
+	run -0 bash -c "fkeyby --time ts user.id,.req.q[1] n.jsonl | fwindow tumble 1m |
+		freduce n=count --ocsv"
+	assert_output - <<-'END'
+		window_start,window_end,user.id,req.q[1],n
+		2001-09-09T01:46:00Z,2001-09-09T01:47:00Z,7,2,1
+		2001-09-09T01:46:00Z,2001-09-09T01:47:00Z,8,,1
+		2001-09-09T01:47:00Z,2001-09-09T01:48:00Z,7,,1
+	END
+	# the longest name that there is wins, as in expressions
+	run -0 bash -c 'echo "{\"a.b\":1,\"a\":{\"b\":2}}" | fkeyby .a.b | freduce n=count --ojsonl'
+	assert_output '{"a.b":1,"n":1}'
+}
+
+@test "fkeyby: a path whose first part does not exist, is no path, or never comes" {
+	usage_error $'fkeyby: unknown column "zz" (the columns are k, v, ts)\n  .zz.x\n  ^^^^^' \
+		fkeyby .zz.x --ocsv <<<'k,v,ts'
+	usage_error $'fkeyby: syntax error at "."\n  .k..b\n    ^' fkeyby .k..b --ocsv <<<'k,v,ts'
+	usage_error 'fkeyby: no column "kk.x" (the columns are host, v, ts)' \
+		fkeyby kk.x --ocsv <<<'host,v,ts'
+	run -0 --separate-stderr bash -c 'echo "{\"k\":1}" | fkeyby .w.x | freduce n=count --ocsv'
+	assert_output $'w.x,n\n,1'
+	assert_equal "$stderr" 'fkeyby: column "w" never came (the only column is k)'
 }

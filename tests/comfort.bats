@@ -386,9 +386,15 @@ says() {
 
 @test "errors name the nearest field, function, aggregate, option, command" {
 	says 64 'fkeyby: no column "tx" (did you mean "ts"?)' fkeyby tx w.csv --ocsv
-	says 64 'ffilter: unknown column "vv" (did you mean "v"?) in: vv > 1' ffilter 'k = 1 or vv > 1' w.csv --ocsv
-	says 64 'fmap: x: unknown function lenght (did you mean length?) in: lenght(k)' fmap 'x=1 + lenght(k)' w.csv --ocsv
-	says 64 'freduce: unknown function smu (did you mean sum?) in: smu(v)' freduce 'x=smu(v)' w.csv --ocsv
+	says 64 'ffilter: unknown column "vv" (did you mean "v"?)
+  k = 1 or vv > 1
+           ^^' ffilter 'k = 1 or vv > 1' w.csv --ocsv
+	says 64 'fmap: x: unknown function lenght (did you mean length?)
+  1 + lenght(k)
+      ^^^^^^' fmap 'x=1 + lenght(k)' w.csv --ocsv
+	says 64 'freduce: unknown function smu (did you mean sum?)
+  smu(v)
+  ^^^' freduce 'x=smu(v)' w.csv --ocsv
 	says 64 'fkeyby: unknown option --tiem (did you mean --time?); see --help' fkeyby --tiem ts k w.csv --ocsv
 	says 64 'fcheckpoint: unknown command comit (did you mean commit?); see --help' fcheckpoint comit
 }
@@ -405,10 +411,68 @@ says() {
 }
 
 @test "habits of other languages are recognised in expressions" {
-	says 64 'ffilter: unknown operator == (did you mean =?) in: k == 1' ffilter 'k == 1' w.csv --ocsv
-	says 64 'ffilter: unknown operator && (did you mean AND?) in: k && v' ffilter 'k && v' w.csv --ocsv
-	says 64 "ffilter: unknown column \"alice\" (text is written in single quotes: 'alice') in: \"alice\"" \
+	says 64 'ffilter: unknown operator == (did you mean =?)
+  k == 1
+    ^^' ffilter 'k == 1' w.csv --ocsv
+	says 64 'ffilter: unknown operator && (did you mean AND?)
+  k && v
+    ^^' ffilter 'k && v' w.csv --ocsv
+	says 64 "ffilter: unknown column \"alice\" (text is written in single quotes: 'alice')
+  k = \"alice\"
+      ^^^^^^^" \
 		ffilter 'k = "alice"' w.csv --ocsv
+	says 64 'fmap: n: unknown function len (did you mean length?)
+  len(k)
+  ^^^' fmap 'n=len(k)' w.csv --ocsv
+}
+
+@test "the place of a mistake in an expression is shown under it" {
+	says 64 'fmap: x: syntax error at the end: a ( is open
+  foo(k
+       ^' fmap 'x=foo(k' w.csv --ocsv
+	# columns of the terminal, not bytes
+	says 64 'fmap: x: unknown column "w" (the columns are ts, k, v)
+  $$日本 é$$ || w
+                ^' fmap 'x=$$日本 é$$ || w' w.csv --ocsv
+	# of several lines the one; tabs and control characters are one column each
+	says 64 'fmap: x: unknown column "ww" (the columns are ts, k, v)
+  v + 1 /*?*/ + ww
+                ^^' fmap $'x=k ||\n\tv\t+ 1 /*\e*/ + ww\n\t|| k' w.csv --ocsv
+	# cut around the place
+	says 64 'fmap: x: unknown column "zzz" (the columns are ts, k, v)
+  ... || k || k || k || k || k || k || zzz || k || k || k || k || k || ...
+                                       ^^^' \
+		fmap "x=$(printf 'k || %.0s' {1..50})zzz$(printf ' || k%.0s' {1..50})" w.csv --ocsv
+}
+
+@test "so is the place of a value that cannot be computed" {
+	printf 'a,b\n1,2\n3,x\n' >bad.csv
+	says 65 'ffilter: bad.csv:3: not an integer: "x"
+  a > 1 and cast(b as int) > 2
+                      ^^^' ffilter 'a > 1 and cast(b as int) > 2' bad.csv --ocsv -o out.csv
+	says 65 'fmap: bad.csv:3: not a number: "x"
+  a * (1 + b)
+           ^' fmap 'c=a * (1 + b)' bad.csv --ocsv -o out.csv
+	says 65 'freduce: bad.csv:3: not an integer: "x"
+  1 + sum(b::int)
+             ^^^' freduce 's=1 + sum(b::int)' bad.csv --ocsv
+	# the reason in a file of rejected records is one line
+	ffilter 'b::int > 0' bad.csv --on-error skip --reject r.csv -q --ocsv >out.csv
+	run cat r.csv
+	assert_output $'file,line,reason,record\nbad.csv,3,"not an integer: ""x""","3,x"'
+}
+
+@test "every tool shows the place: keys, times, orders" {
+	local caret=$'\n  1 + zz\n      ^^' columns='(the columns are ts, k, v)'
+	says 64 "fkeyby: --time: unknown column \"zz\" $columns$caret" \
+		fkeyby --time '1 + zz' k w.csv --ocsv
+	says 64 "fkeyby: --watermark-at: unknown column \"zz\" $columns$caret" \
+		fkeyby --time ts --watermark-at '1 + zz' k w.csv --ocsv
+	says 64 "frank: --by: unknown column \"zz\" $columns$caret" \
+		frank 1 --by '1 + zz' w.csv --ocsv
+	says 64 "fsort: --by: unknown column \"zz\" $columns$caret" fsort --by '1 + zz' w.csv --ocsv
+	says 64 "fover: x: unknown column \"zz\" $columns$caret" fover 'x=lag(1 + zz)' w.csv --ocsv
+	says 64 "freduce: unknown column \"zz\" $columns$caret" freduce 'x=1 + zz' w.csv --ocsv
 }
 
 @test "a file of another format, a binary one, a missing one and an empty one are told as such" {
@@ -418,7 +482,7 @@ says() {
 	run fcat --icsv "$FLUE_SOURCE/examples/access.log" --ocsv
 	assert_equal "$status" 65
 	assert_output --partial 'this looks like the log of a web server: --iclf'
-	says 65 'fcat: w.csv:1: not JSON: expected a value, at '"'t'"', byte 1 of 6' fcat --ijsonl w.csv --ocsv
+	says 65 'fcat: w.csv:1: not JSON: expected a value, at '"'t'"', byte 1 of 6; this looks like CSV: --icsv' fcat --ijsonl w.csv --ocsv
 	head -c 3000 "$FLUE_BIN/fcat" >binary
 	run fcat binary --ocsv
 	assert_equal "$status" 65
@@ -427,4 +491,107 @@ says() {
 	: >empty.csv
 	says 0 'fkeyby: empty.csv is empty' fkeyby k empty.csv --ocsv
 	says 0 '' fkeyby -q k empty.csv --ocsv
+}
+
+@test "a FILE that is not there: the nearest name of its directory, or the directory" {
+	mkdir -p logs/web
+	cp w.csv logs/web/access.csv
+	says 66 'fcat: cannot open ww.csv: No such file or directory (did you mean w.csv?)' fcat ww.csv --ocsv
+	says 66 'fcat: cannot open logs/web/acces.csv: No such file or directory (did you mean logs/web/access.csv?)' \
+		fcat logs/web/acces.csv --ocsv
+	says 66 'fkeyby: cannot open logs/wbe/access.csv: there is no directory logs/wbe (did you mean logs/web/?)' \
+		fkeyby k logs/wbe/access.csv --ocsv
+	says 66 'fcat: cannot open logs/web/quite-another: No such file or directory' \
+		fcat logs/web/quite-another --ocsv
+	says 66 'fcheckpoint begin: cannot open ww.csv: No such file or directory (did you mean w.csv?)' \
+		bash -c 'fcheckpoint begin -d ck ww.csv | cat >out; exit ${PIPESTATUS[0]}'
+}
+
+@test "a text in another format than the one it was taken for: the message names it" {
+	printf 'a,b\n1,2\n' >c.jsonl
+	says 65 "fcat: c.jsonl:1: not JSON: expected a value, at 'a', byte 1 of 3; this looks like CSV: --icsv" \
+		fcat c.jsonl --ocsv
+	says 65 'fcat: c.jsonl:1: not a CLF line: host and ident expected first; this looks like CSV: --icsv' \
+		fcat --iclf c.jsonl --ocsv
+	printf '{"a":1}\n' >j.csv
+	run -65 fcat j.csv --ocsv
+	assert_output --partial '; this looks like JSON lines: --ijsonl'
+	printf 'a\t"b" c\n' >t.csv
+	run -65 fcat t.csv --ocsv
+	assert_output --partial '; this looks like TSV: --itsv'
+	echo '192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.0" 200 5' >clf
+	run -65 fcat --isyslog clf --ocsv
+	assert_output --partial '; this looks like the log of a web server: --iclf'
+	echo 'Oct  9 22:33:20 host su[1]: "x" said' >sys.csv
+	run -65 fcat sys.csv --ocsv
+	assert_output --partial '; this looks like syslog: --isyslog'
+	echo '{"a":1}' >good.jsonl
+	echo 'ts=2026-01-01T00:00:00Z level=warn' >>good.jsonl
+	run -65 fcat good.jsonl --ocsv # only where the first line is wrong
+	refute_output --partial 'looks like'
+	run -65 fcat --ijsonl <(sed 1d good.jsonl) --ocsv
+	assert_output --partial '; this looks like logfmt: --ilogfmt'
+}
+
+@test "--iregex: a line that does not match is shown, and what helps" {
+	printf '1 a\n  at x.y(Z)\n2 b\n' >stack.log
+	says 65 'fcat: stack.log:2: the line does not match the regular expression:   at x.y(Z); --on-error skip leaves such lines out' \
+		fcat --iregex '^(?<n>\d+) (?<w>\w+)$' stack.log --ocsv -o out.csv
+	says 0 'fcat: 1 bad record skipped' \
+		fcat --iregex '^(?<n>\d+) (?<w>\w+)$' --on-error skip stack.log --ocsv
+	assert_output $'n,w\n1,a\n2,b'
+}
+
+@test "a time of a format that logs have: the message says which --time-format reads it" {
+	local line format expected
+	while IFS='|' read -r line format expected; do
+		run -65 --separate-stderr fcat --implicit-csv-header --icsv --ifs ';' --time 1 \
+			--ocsv <<<"$line"
+		assert_equal "$stderr" \
+			"fcat: standard input:1: not a time: \"$line\" (perhaps --time-format $format)"
+		# and so it does
+		format=${format//--assume-year Y/--assume-year 2026}
+		run -0 bash -c "fcat --implicit-csv-header --icsv --ifs ';' --time 1 \
+			--time-format $format | fwindow tumble 1s --ojsonl" <<<"$line"
+	done <<-'END'
+		03-17 16:13:38.811|'%m-%d %H:%M:%S.%f' --assume-year Y
+		Sun Dec 04 04:47:44 2005|'%a %b %d %H:%M:%S %Y'
+		2005-06-03-15.42.50.675872|'%Y-%m-%d-%H.%M.%S.%f'
+		081109 203615|'%y%m%d %H%M%S'
+		20171223-22:15:29:606|'%Y%m%d-%H:%M:%S:%f'
+		10.30 16:49:06|'%m.%d %H:%M:%S' --assume-year Y
+		17/06/09 20:10:40|'%y/%m/%d %H:%M:%S'
+		31.12.2026 23:59|'%d.%m.%Y %H:%M'
+	END
+	says 65 'fcat: standard input:1: not a time: "x" (expected ISO 8601, epoch s, ms, us or ns, or CLF; others: --time-format)' \
+		fcat --implicit-csv-header --icsv --time 1 --ocsv <<<'x'
+	# what may be read in two ways is not guessed at
+	run -65 fcat --implicit-csv-header --icsv --time 1 --ocsv <<<'03/04/2026 10:00:00'
+	refute_output --partial perhaps
+}
+
+@test "--time names a column as it is, be it a number or words" {
+	printf '2026-03-16T10:00:00Z,a\n' >no-header.csv
+	run -0 bash -c 'fkeyby --implicit-csv-header --time 1 2 no-header.csv | fwindow tumble 1h --ocsv'
+	assert_line '2026-03-16T10:00:00Z,a,2026-03-16T10:00:00Z,2026-03-16T11:00:00Z'
+	printf 'my "time",k\n2026-03-16T10:00:00Z,a\n' | sed 's/^my.*,/"my ""time""",/' >words.csv
+	run -0 bash -c "fkeyby --time 'my \"time\"' k words.csv | fwindow tumble 1h --ocsv"
+	assert_line '2026-03-16T10:00:00Z,a,2026-03-16T10:00:00Z,2026-03-16T11:00:00Z'
+	says 64 'fkeyby: --time: no column 7' fkeyby --implicit-csv-header --time 7 2 no-header.csv --ocsv
+}
+
+@test "--explain ends the tools before it with 0, a region and a large input too" {
+	local clicks=$FLUE_SOURCE/examples/clicks.csv
+	{ cat "$clicks"; for _ in {1..4000}; do tail -n +2 "$clicks"; done; } >large.csv
+	run -0 bash -c 'set -o pipefail
+		fkeyby --time ts url large.csv | fwindow tumble 1m | freduce n=count --explain'
+	assert_line --partial 'Plan: 3 operators'
+	run -0 bash -c 'set -o pipefail
+		fcheckpoint begin -d ck large.csv | fkeyby --time ts url | freduce n=count |
+		fcheckpoint commit -o out.csv --explain'
+	assert_line --partial 'Guarantee: exactly once'
+	# a reader that goes for any other reason is still told apart
+	run bash -c 'fkeyby --time ts url large.csv | fmap x=1 --ocsv | head -n 1
+		echo "${PIPESTATUS[*]}"'
+	assert_line '141 141 0'
 }

@@ -105,6 +105,7 @@ wait_for() {
 		nc -lk 127.0.0.1 9999 & echo $! >>pids; wait
 	} | fmap --itext --only 'word=unnest(string_to_array(line, $$ $$))' | fkeyby word | freduce n=count --updates --ocsv >printed &
 	echo $! >>pids
+	# shellcheck disable=SC2317 # wait_for calls it
 	say() { echo "to be or not to be" >/dev/tcp/127.0.0.1/9999; }
 	wait_for 5 say 2>/dev/null
 	wait_for 10 grep -qx '+U,be,2' printed

@@ -105,6 +105,26 @@ nginx+='"$http_referer" "$http_user_agent" $request_time'
 	assert_line -n 5 'web-1,postfix/smtpd,17,connect from unknown[198.51.100.2],'
 }
 
+@test "RFC 3164: a version, a second word before a pid belong to the name of the program" {
+	run -0 fcat --isyslog --assume-year 2026 --ocsv --columns app,pid,msg <<-'END'
+		Jun 19 04:09:11 gate syslogd 1.4.1: restart.
+		Jul  3 17:10:11 gate BezelServices 255.10[94]: failed
+		Jul  3 17:10:12 gate Text Editor[7]: saved
+		Jul  3 17:10:12 gate message 3 times: no tag
+		Jul  3 17:10:12 gate no[7] tag
+		Jul  3 17:10:12 gate last 3 times
+	END
+	assert_output - <<-'END'
+		app,pid,msg
+		syslogd 1.4.1,,restart.
+		BezelServices 255.10,94,failed
+		Text Editor,7,saved
+		,,message 3 times: no tag
+		no,7,tag
+		,,last 3 times
+	END
+}
+
 @test "RFC 3164: the year by the file's time, over New Year too, said once" {
 	cp "$logs/syslog-3164.log" log
 	touch -d '2024-01-01T00:10:00Z' log
@@ -247,7 +267,7 @@ file was modified; --assume-year says another" ]
 		assert_output --partial "Z,$app,1"
 	done <<-'END'
 		sshd(pam_unix)|Jun  9 06:06:20 combo sshd(pam_unix)[19939]: authentication failure; logname= uid=0
-		|Jun  9 06:06:20 combo syslogd 1.4.1: restart.
+		syslogd 1.4.1|Jun  9 06:06:20 combo syslogd 1.4.1: restart.
 		kernel|Jul  1 09:00:55 calvisitor-10-105 kernel[0]: IOThunderboltSwitch<0>(0x0)::listenerCallback
 		com.apple.cts|Jul  1 09:00:56 calvisitor-10-105 com.apple.cts[258]: com.apple.CloudKit: saved
 		sshd|Dec 10 06:55:46 LabSZ sshd[24200]: Invalid user webmaster from 203.0.113.7
@@ -301,4 +321,18 @@ file was modified; --assume-year says another" ]
 	assert_output "$(printf 'a 1\n\nb c \nd   \ne   x y')"
 	run -0 fcat in.jsonl --ologfmt --columns e,a
 	assert_output "$(printf 'a=1\ne="x y"')"
+}
+
+@test "-o x.md is Markdown; a FILE so named is not read as such" {
+	printf 'a,b\n1,x|y\n' >in.csv
+	run -0 fcat in.csv -o out.md
+	run -0 cat out.md
+	assert_output - <<-'END'
+		| a | b |
+		| --- | --- |
+		| 1 | x\|y |
+	END
+	cp in.csv in.md
+	run -0 fcat in.md --ojsonl
+	assert_output '{"a":1,"b":"x|y"}'
 }

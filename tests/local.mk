@@ -200,7 +200,8 @@ faults: $(FAULT_TOOLS) $(FAULT_LIBS) all
 SEED = 1
 SEEDS = 1000
 changelog-campaign: all
-	$(TESTS_ENV) FLUE_SEED=$(SEED) FLUE_SEEDS=$(SEEDS) $(BATS) $(srcdir)/tests/changelog.bats
+	$(TESTS_ENV) FLUE_SEED=$(SEED) FLUE_SEEDS=$(SEEDS) FLUE_STATE='$(STATE)' \
+		$(BATS) $(srcdir)/tests/changelog.bats
 .PHONY: changelog-campaign
 
 # A fuzz target has libFuzzer's main, or, where that is not built in, one that replays

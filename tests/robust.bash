@@ -63,6 +63,9 @@ piped() {
 	statuses=$(cat "$BATS_TEST_TMPDIR/statuses")
 }
 
+# message FILE: what it says, without the place in an expression that is shown under it.
+message() { grep -v '^  ' "$1"; }
+
 # expect STATUSES PATTERN: of the pipeline that ran; PATTERN describes the one message,
 # or is empty: there must be none.
 expect() {
@@ -73,9 +76,9 @@ expect() {
 		fail "exit statuses $statuses, not $1; printed: $(head -c 2000 "$err")"
 	elif [ -z "$pattern" ] && [ -s "$err" ]; then
 		fail "there should be no message: $(head -c 2000 "$err")"
-	elif [ -n "$pattern" ] && [ "$(wc -l <"$err")" -ne 1 ]; then
+	elif [ -n "$pattern" ] && [ "$(message "$err" | wc -l)" -ne 1 ]; then
 		fail "there should be one message: $(head -c 2000 "$err")"
-	elif [ -n "$pattern" ] && [[ $(cat "$err") != $pattern ]]; then
+	elif [ -n "$pattern" ] && [[ $(message "$err") != $pattern ]]; then
 		fail "the message is \"$(cat "$err")\", not \"$pattern\""
 	fi
 }
@@ -94,7 +97,8 @@ wait_until() {
 # one_message STATUS WANTED-STATUS FILE PATTERN WHAT: how a single tool has ended.
 one_message() {
 	# shellcheck disable=SC2053
-	if [ "$1" -ne "$2" ] || [ "$(wc -l <"$3")" -ne 1 ] || [[ $(cat "$3") != $4 ]]; then
+	if [ "$1" -ne "$2" ] || [ "$(message "$3" | wc -l)" -ne 1 ] ||
+		[[ $(message "$3") != $4 ]]; then
 		fail "$5: exit status $1, not $2, or another message than \"$4\": $(head -c 2000 "$3")"
 	fi
 }

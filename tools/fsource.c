@@ -735,6 +735,8 @@ main(int argc, char **argv)
 		rc = s.address.listens ? run_listening(&s, &err) : run_connecting(&s, &err);
 	release(&s);
 	free(words);
+	if (rc == FL_EPIPE && fl_io_said_enough(STDOUT_FILENO))
+		rc = 0;
 	if (rc < 0 && !err.quiet)
 		(void)fprintf(stderr, "fsource: %s%s\n", err.msg,
 			      rc == FL_EUNAVAILABLE && !s.reconnect && !s.address.listens

@@ -8,6 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Names and values that a message quotes come from data: what a terminal would
+ * obey becomes ?. Line feeds stay, some messages have several lines.
+ */
+static void
+make_harmless(char *p)
+{
+	for (; *p; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c == 0xc2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0) {
+			*p++ = '?'; /* U+0080 to U+009F */
+			*p = '?';
+		} else if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f) {
+			*p = '?';
+		}
+	}
+}
+
 int
 fl_fail(struct fl_err *err, int code, const char *fmt, ...)
 {
@@ -16,6 +35,7 @@ fl_fail(struct fl_err *err, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->msg, sizeof err->msg, fmt, ap);
 	va_end(ap);
+	make_harmless(err->msg);
 	err->code = code;
 	err->quiet = false;
 	return code;
@@ -30,6 +50,7 @@ fl_fail_errno(struct fl_err *err, int code, int errnum, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(err->msg, sizeof err->msg, fmt, ap);
 	va_end(ap);
+	make_harmless(err->msg);
 	n = strlen(err->msg);
 	(void)snprintf(err->msg + n, sizeof err->msg - n, ": %s", strerror(errnum));
 	err->code = code;

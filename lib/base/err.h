@@ -45,7 +45,10 @@ struct fl_err {
 
 #define FL_PRINTF(a, b) __attribute__((format(printf, a, b)))
 
-/* Fill *err and return code, so that "return fl_fail(...)" is one line. */
+/*
+ * Fill *err and return code, so that "return fl_fail(...)" is one line. Control
+ * characters of the message become ?, but for line feeds and tabs.
+ */
 int fl_fail(struct fl_err *err, int code, const char *fmt, ...) FL_PRINTF(3, 4);
 
 /* The same, with ": " and strerror(errnum) behind the message. */

@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +54,32 @@ write_failed(int fd, const char *name, struct fl_err *err)
 	default:
 		return fl_fail_errno(err, FL_EIO, errno, "cannot write %s", name);
 	}
+}
+
+static bool
+is_pipe(int fd, struct stat *ret)
+{
+	struct statfs fs;
+
+	return fstat(fd, ret) == 0 && S_ISFIFO(ret->st_mode) && fstatfs(fd, &fs) == 0 &&
+	       fs.f_type == PIPEFS_MAGIC;
+}
+
+void
+fl_io_say_enough(int fd)
+{
+	struct stat st;
+
+	if (is_pipe(fd, &st))
+		(void)fchmod(fd, (st.st_mode & ALLPERMS) | S_ISVTX);
+}
+
+bool
+fl_io_said_enough(int fd)
+{
+	struct stat st;
+
+	return is_pipe(fd, &st) && (st.st_mode & S_ISVTX);
 }
 
 int

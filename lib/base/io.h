@@ -47,6 +47,15 @@ int64_t fl_io_read_at(int fd, void *to, size_t n, uint64_t offset, const char *n
  * timeout_ms (0: now). Of a pipe or a socket; else no. */
 bool fl_io_reader_gone(int fd, int timeout_ms);
 
+/*
+ * Against the stream: the reader of a pipe leaves word that it goes because it has
+ * all that it wants (--explain), and the writer, to whom that looks like a reader
+ * that died, can tell. The word is a mode bit of the pipe, which both ends share
+ * and nobody else looks at. Of a pipe without a name; else nothing, and false.
+ */
+void fl_io_say_enough(int fd);
+bool fl_io_said_enough(int fd);
+
 /* Whether a read from fd would return at once, or does so within timeout_ms. */
 bool fl_io_readable(int fd);
 bool fl_io_wait_readable(int fd, int timeout_ms);

@@ -49,7 +49,7 @@ fl_edit_distance(const char *a, size_t an, const char *b, size_t bn, size_t limi
 const char *
 fl_nearest(const char *name, const char *const *names, size_t n)
 {
-	size_t len = strlen(name), distance = len / 3 + 2;
+	size_t len = strlen(name), distance = len > 1 ? len / 3 + 2 : 1; /* a letter is like any */
 	const char *best = NULL;
 
 	for (size_t i = 0; i < n; i++) {

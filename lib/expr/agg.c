@@ -364,7 +364,8 @@ collect_bad(const struct fl__core *c, const struct fl__arg *arg, uint32_t rows,
 {
 	for (uint32_t i = 0; arg->bad.count && i < rows; i++)
 		if (arg->bad.mask.data[i] && fl__passes(c, i))
-			fl_badrows_add(bad, rows, i, "%s", arg->bad.reason);
+			if (fl_badrows_add(bad, rows, i, "%s", arg->bad.reason))
+				memcpy(bad->place, arg->bad.place, sizeof bad->place);
 }
 
 /* The value in quotes, shortened, for a message. */
@@ -502,7 +503,7 @@ expression_results(struct fl_aggs *a, struct fl__result *r, uint32_t n, struct f
 	int rc = fl__expr_eval_slots(r->expr, a->slot_vec, a->call_count, n, &bad, &v, err);
 
 	if (rc == 0 && bad.count)
-		rc = fl_fail(err, FL_EDATA, "%s: %s", r->name, bad.reason);
+		rc = fl_fail(err, FL_EDATA, "%s: %s%s", r->name, bad.reason, bad.place);
 	for (uint32_t i = 0; i < n && rc == 0; i++)
 		fl_put_value(out, &v, i);
 	fl_badrows_release(&bad);

@@ -148,21 +148,22 @@ compute(enum fl_xarith op, const struct fl_dec *a, const struct fl_dec *b, struc
 /* ---- vectors of numbers ------------------------------------------------- */
 
 static void
-not_a_number(struct fl_xeval *ev, uint32_t row, const struct fl_xval *v)
+not_a_number(const struct fl_xnode *x, struct fl_xeval *ev, uint32_t row,
+	     const struct fl_xval *v)
 {
 	char shown[FL_X_SHOW_MAX], reason[FL_X_REASON_MAX];
 
 	(void)snprintf(reason, sizeof reason, "not a number: %s", fl_x_show(v, ev->env, shown));
-	fl_x_bad_row(ev, row, reason);
+	fl_x_bad_row(ev, x, row, reason);
 }
 
 /*
- * The numbers of a text column into room: integers while they all are, then
+ * The numbers of a text column, the values of x, into room: integers while they all are, then
  * decimals. tags[i] becomes NULL for what is none.
  */
 static void
-parse_numbers(struct fl_xeval *ev, const struct fl_xsel *sel, const struct fl_vec *v,
-	      struct fl_buf *room, uint8_t *tags, struct operand *ret)
+parse_numbers(const struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel,
+	      const struct fl_vec *v, struct fl_buf *room, uint8_t *tags, struct operand *ret)
 {
 	int64_t *ints = (int64_t *)(void *)fl_buf_reserve(room, ev->rows * sizeof(struct fl_dec));
 	struct fl_dec *decs = NULL;
@@ -175,7 +176,7 @@ parse_numbers(struct fl_xeval *ev, const struct fl_xsel *sel, const struct fl_ve
 			tags[i] = FL_TAG_NULL;
 		} else if (!fl_x_number(&val, &number)) {
 			if (tags[i] == FL_TAG_PLAIN)
-				not_a_number(ev, i, &val);
+				not_a_number(x, ev, i, &val);
 			tags[i] = FL_TAG_NULL;
 			number = fl_x_int(0);
 		}
@@ -232,8 +233,8 @@ mark_nulls(const struct fl_xsel *sel, const struct fl_vec *v, uint8_t *tags)
 }
 
 static void
-load(struct fl_xeval *ev, const struct fl_xsel *sel, const struct fl_vec *v, struct fl_buf *room,
-     uint8_t *tags, struct operand *ret)
+load(const struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel,
+     const struct fl_vec *v, struct fl_buf *room, uint8_t *tags, struct operand *ret)
 {
 	int64_t *ints;
 
@@ -252,7 +253,7 @@ load(struct fl_xeval *ev, const struct fl_xsel *sel, const struct fl_vec *v, str
 			return;
 		}
 	}
-	parse_numbers(ev, sel, v, room, tags, ret);
+	parse_numbers(x, ev, sel, v, room, tags, ret);
 }
 
 /* All as integers; false at the first result that is none. */
@@ -322,7 +323,7 @@ compute_decs(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel,
 			r = operand_dec(b, i);
 			why = compute((enum fl_xarith)x->code, &l, &r, &sum);
 			if (why)
-				fl_x_bad_row(ev, i, why);
+				fl_x_bad_row(ev, x, i, why);
 			else
 				v = (struct fl_xval){ .type = FL_X_DEC, .dec = sum };
 		}
@@ -349,10 +350,10 @@ eval_numbers(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel,
 	if (sel->rows)
 		for (uint32_t k = 0; k < sel->n; k++)
 			tags[sel->rows[k]] = FL_TAG_PLAIN;
-	load(ev, sel, va, &x->scratch[0], tags, &a);
+	load(x->arg[0], ev, sel, va, &x->scratch[0], tags, &a);
 	b = a;
 	if (x->argc > 1)
-		load(ev, sel, vb, &x->scratch[1], tags, &b);
+		load(x->arg[1], ev, sel, vb, &x->scratch[1], tags, &b);
 	if (a.ints && b.ints) {
 		fl_buf_clear(&x->res.data);
 		out = (int64_t *)(void *)fl_buf_reserve(&x->res.data, ev->rows * sizeof *out + 1);
@@ -508,7 +509,7 @@ eval_times(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel,
 		if (why) {
 			(void)snprintf(reason, sizeof reason, "%s: %s and %s", why,
 				       fl_x_show(&a, ev->env, l), fl_x_show(&b, ev->env, r));
-			fl_x_bad_row(ev, i, reason);
+			fl_x_bad_row(ev, x, i, reason);
 			v = fl_x_null();
 		}
 		rc = fl_xres_put(&x->res, i, &v, ev);

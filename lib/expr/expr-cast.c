@@ -322,7 +322,7 @@ fl_x_eval_cast(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *se
 
 		fl_buf_clear(c.text);
 		if (v.type != FL_X_NULL && cast(&c, &v) < 0) {
-			fl_x_bad_row(ev, i, reason);
+			fl_x_bad_row(ev, x, i, reason);
 			v = fl_x_null();
 		}
 		rc = fl_xres_put(&x->res, i, &v, ev);

@@ -279,7 +279,7 @@ eval_call(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, st
 		if (got > 0)
 			got = x->func->fn(&c, x->vals, x->argc, &v);
 		if (got < 0) {
-			fl_x_bad_row(ev, row, reason);
+			fl_x_bad_row(ev, x, row, reason);
 			v = fl_x_null();
 		}
 		rc = fl_xres_put(&x->res, row, &v, ev);
@@ -310,7 +310,7 @@ eval_condition(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *se
 }
 
 static uint8_t
-truth_of(struct fl_xeval *ev, const struct fl_vec *v, uint32_t row)
+truth_of(const struct fl_xnode *x, struct fl_xeval *ev, const struct fl_vec *v, uint32_t row)
 {
 	struct fl_xval val = fl_x_get(v, row);
 	char shown[FL_X_SHOW_MAX], reason[FL_X_REASON_MAX];
@@ -322,7 +322,7 @@ truth_of(struct fl_xeval *ev, const struct fl_vec *v, uint32_t row)
 		return b ? FL_X_TRUE : FL_X_FALSE;
 	(void)snprintf(reason, sizeof reason, "neither true nor false: %s",
 		       fl_x_show(&val, ev->env, shown));
-	fl_x_bad_row(ev, row, reason);
+	fl_x_bad_row(ev, x, row, reason);
 	return FL_X_UNKNOWN;
 }
 
@@ -343,7 +343,7 @@ fl_x_test(struct fl_xnode *x, struct fl_xeval *ev, const struct fl_xsel *sel, ui
 		if (v.kind == FL_BOOL && !v.tags && v.tag == FL_TAG_PLAIN)
 			t[i] = v.b[i] != 0;
 		else
-			t[i] = truth_of(ev, &v, i);
+			t[i] = truth_of(x, ev, &v, i);
 	}
 	return 0;
 }
@@ -613,7 +613,7 @@ fl_x_unnest(struct fl_xnode *x, struct fl_xeval *ev, uint32_t *counts, struct fl
 			got = fl_x_set_each(&c, x->vals, x->argc, put_element, &s);
 		rc = s.rc;
 		if (rc == 0 && got < 0)
-			fl_x_bad_row(ev, row, reason);
+			fl_x_bad_row(ev, x, row, reason);
 		counts[row] = s.count;
 	}
 	*ret = (struct fl_vec){ .kind = FL_TEXT, .stride = 1, .bytes_len = x->res.bytes.len };

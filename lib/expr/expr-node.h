@@ -101,6 +101,7 @@ struct fl_xeval {
 	struct fl_paths *paths;     /* of the batch; or NULL: none were looked for */
 	uint32_t rows;
 	const struct fl_expr_env *env;
+	const char *text; /* of the expression, for messages; NULL: not known */
 	struct fl_badrows *bad;
 	struct fl_err *err;
 };
@@ -303,7 +304,7 @@ int fl_x_compare(struct fl_xnode *x, const struct fl_expr_env *env, const struct
 int fl_x_bad(struct fl_xcall *c, const char *fmt, ...) FL_PRINTF(2, 3);
 
 /* Make the record bad in ev->bad. */
-void fl_x_bad_row(struct fl_xeval *ev, uint32_t row, const char *reason);
+void fl_x_bad_row(struct fl_xeval *ev, const struct fl_xnode *x, uint32_t row, const char *reason);
 
 /* Results: begin, one put a record in any order, finish. */
 void fl_xres_begin(struct fl_xres *r, uint32_t rows);
@@ -445,9 +446,5 @@ int fl_x_set_each(struct fl_xcall *c, const struct fl_xval *arg, uint32_t n, fl_
 /* The tree of e->text. Columns are not resolved, but for arguments of aggregates. */
 int fl_x_parse(struct fl_expr *e, const struct fl_header *h, const struct fl__agg_hook *hook,
 	       struct fl_err *err);
-
-/* FL_EUSAGE: message, then " in: " and the text from place on. */
-int fl_x_fail(struct fl_err *err, const char *text, uint32_t place, const char *fmt, ...)
-	FL_PRINTF(4, 5);
 
 #endif

@@ -410,10 +410,10 @@ fl_x_bad(struct fl_xcall *c, const char *fmt, ...)
 }
 
 void
-fl_x_bad_row(struct fl_xeval *ev, uint32_t row, const char *reason)
+fl_x_bad_row(struct fl_xeval *ev, const struct fl_xnode *x, uint32_t row, const char *reason)
 {
-	if (ev->bad)
-		fl_badrows_add(ev->bad, ev->rows, row, "%s", reason);
+	if (ev->bad && fl_badrows_add(ev->bad, ev->rows, row, "%s", reason) && ev->text)
+		fl_x_place(ev->text, x->place, ev->bad->place);
 }
 
 /* ---- results ------------------------------------------------------------ */

@@ -18,12 +18,13 @@ fl_badrows_reset(struct fl_badrows *b)
 	b->count = 0;
 	b->first = 0;
 	b->reason[0] = '\0';
+	b->place[0] = '\0';
 }
 
-/* A record is counted once; the reason kept is that of the first in order. */
-void
+bool
 fl_badrows_add(struct fl_badrows *b, uint32_t rows, uint32_t row, const char *fmt, ...)
 {
+	bool first = b->count == 0 || row < b->first;
 	va_list ap;
 
 	if (b->mask.len < rows) {
@@ -33,15 +34,17 @@ fl_badrows_add(struct fl_badrows *b, uint32_t rows, uint32_t row, const char *fm
 		b->mask.len = rows;
 	}
 	if (b->mask.data[row])
-		return;
+		return false;
 	b->mask.data[row] = 1;
-	if (b->count == 0 || row < b->first) {
+	if (first) {
 		va_start(ap, fmt);
 		(void)vsnprintf(b->reason, sizeof b->reason, fmt, ap);
 		va_end(ap);
+		b->place[0] = '\0';
 		b->first = row;
 	}
 	b->count++;
+	return first;
 }
 
 void
@@ -387,7 +390,7 @@ evaluation(struct fl_expr *e, const struct fl_batch *b, struct fl_badrows *bad, 
 	if (e->paths && !e->shared)
 		fl_paths_begin(e->paths, b);
 	return (struct fl_xeval){ .batch = b, .paths = e->paths, .rows = b->rows, .env = &e->env,
-				  .bad = bad, .err = err };
+				  .text = e->text, .bad = bad, .err = err };
 }
 
 static int
@@ -414,8 +417,8 @@ int
 fl__expr_eval_slots(struct fl_expr *e, const struct fl_vec *slots, uint32_t slot_count,
 		    uint32_t rows, struct fl_badrows *bad, struct fl_vec *ret, struct fl_err *err)
 {
-	struct fl_xeval ev = { .slots = slots, .rows = rows, .env = &e->env, .bad = bad,
-			       .err = err };
+	struct fl_xeval ev = { .slots = slots, .rows = rows, .env = &e->env,
+			       .text = e->text, .bad = bad, .err = err };
 
 	(void)slot_count;
 	return evaluate(e, &ev, ret);

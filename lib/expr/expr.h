@@ -26,6 +26,7 @@
 #define FL_EXPR_EXPR_H
 
 #include "base/err.h"
+#include "expr/place.h"
 #include "stream/batch.h"
 #include "stream/header.h"
 
@@ -43,9 +44,11 @@ struct fl_badrows {
 	uint32_t count;        /* how many are bad */
 	uint32_t first;        /* index of the first */
 	char reason[300];      /* of the first */
+	char place[FL_X_PLACE_MAX]; /* of the first: where in the expression (expr/place.h), or "" */
 };
 void fl_badrows_reset(struct fl_badrows *b);
-void fl_badrows_add(struct fl_badrows *b, uint32_t rows, uint32_t row, const char *fmt, ...)
+/* A record is counted once. True: it is the first by now, and fmt, ... the reason kept. */
+bool fl_badrows_add(struct fl_badrows *b, uint32_t rows, uint32_t row, const char *fmt, ...)
 	FL_PRINTF(4, 5);
 void fl_badrows_release(struct fl_badrows *b);
 

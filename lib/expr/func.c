@@ -43,9 +43,22 @@ fl_x_func_nearest(const char *name, const struct fl__agg_hook *hook)
 {
 	static const char *const syntax[] = { "coalesce", "nullif", "greatest", "least", "extract",
 					      "if", "ifnull" };
+	/* what other languages call them, which is not near enough */
+	static const char *const elsewhere[][2] = {
+		{ "len", "length" },          { "strlen", "length" },     { "size", "length" },
+		{ "tolower", "lower" },       { "toupper", "upper" },     { "ucase", "upper" },
+		{ "lcase", "lower" },         { "index", "strpos" },      { "instr", "strpos" },
+		{ "gsub", "regexp_replace" }, { "sub", "regexp_replace" }, { "sprintf", "format" },
+		{ "match", "regexp_like" },   { "split", "split_part" },  { "systime", "now" },
+		{ "strftime", "to_char" },    { "strptime", "to_timestamp" }, { "int", "trunc" },
+		{ "isnull", "coalesce" },     { "iif", "if" },            { "mean", "avg" },
+	};
 	size_t len = strlen(name), distance = len / 3 + 2;
 	const char *best = NULL;
 
+	for (size_t i = 0; i < FL_ARRAY_LEN(elsewhere); i++)
+		if (strcmp(name, elsewhere[i][0]) == 0)
+			return elsewhere[i][1];
 	for (size_t t = 0; t < FL_ARRAY_LEN(tables); t++)
 		for (const struct fl_xfunc *f = tables[t]; f->name; f++)
 			consider(name, len, f->name, &best, &distance);

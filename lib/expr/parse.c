@@ -13,8 +13,7 @@
 #include "expr/parse-quote.h"
 #include "expr/parse.h"
 
-#define SHOWN_MAX 60 /* bytes of the expression in a message */
-#define PREFIX 7     /* strlen("SELECT ") */
+#define PREFIX 7 /* strlen("SELECT ") */
 
 struct parser {
 	struct fl_expr *e;
@@ -29,24 +28,6 @@ struct parser {
 static struct fl_xnode *parse_node(struct parser *s, json_t *wrapper);
 
 /* ---- messages ----------------------------------------------------------- */
-
-int
-fl_x_fail(struct fl_err *err, const char *text, uint32_t place, const char *fmt, ...)
-{
-	size_t len = strlen(text), shown, start = place < len ? place : 0;
-	char what[500];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(what, sizeof what, fmt, ap);
-	va_end(ap);
-	shown = len - start;
-	if (shown > SHOWN_MAX)
-		for (shown = SHOWN_MAX; shown > 0 && (text[start + shown] & 0xc0) == 0x80;)
-			shown--;
-	return fl_fail(err, FL_EUSAGE, "%s in: %.*s%s", what, (int)shown, text + start,
-		       start + shown < len ? "..." : "");
-}
 
 static uint32_t
 place_of(const struct parser *s, json_t *node)
@@ -71,6 +52,22 @@ token_at(const char *text, uint32_t place, const char **ret)
 	return e > p ? (int)(e - p) : *p != '\0';
 }
 
+/* A parenthesis is not closed, quoted ones apart. */
+static bool
+has_open(const char *p)
+{
+	char quote = 0;
+	int depth = 0;
+
+	for (; *p; p++) {
+		if (quote || *p == '\'' || *p == '"')
+			quote = !quote ? *p : *p == quote ? '\0' : quote;
+		else
+			depth += (*p == '(') - (*p == ')');
+	}
+	return depth > 0;
+}
+
 /* PostgreSQL's message, with our text in place of the one that it was given. */
 static int
 syntax_error(struct parser *s, const PgQueryError *error)
@@ -90,11 +87,11 @@ syntax_error(struct parser *s, const PgQueryError *error)
 		return fl_x_fail(s->err, s->e->text, 0, "expression nested too deeply");
 	n = token_at(s->e->text, place, &near);
 	if (strstr(error->message, "at end of input") || (at && n == 0))
-		return fl_fail(s->err, FL_EUSAGE, "%s at the end of: %s",
-			       strncmp(error->message, "syntax error", 12) == 0
-				       ? "syntax error"
-				       : "unterminated text",
-			       s->e->text);
+		return fl_x_fail(s->err, s->e->text, UINT32_MAX, "%s",
+				 strncmp(error->message, "syntax error", 12) != 0
+					 ? "unterminated text at the end"
+				 : has_open(s->e->text) ? "syntax error at the end: a ( is open"
+							: "syntax error at the end");
 	if (at)
 		return fl_x_fail(s->err, s->e->text, place, "%.*s at \"%.*s\"",
 				 (int)(at - error->message), error->message, n, near);
@@ -418,6 +415,8 @@ parse_aggregate(struct parser *s, json_t *node, const char *name, uint32_t place
 	s->in_agg = false;
 	if (rc == 0)
 		rc = s->hook->found(s->hook->ctx, &call, &slot, &kind, s->err);
+	if (rc < 0)
+		fl_x_point(s->err, s->e->text, place);
 	if (rc == 0) {
 		x = fl_x_node(FL_XO_SLOT, place, 0);
 		x->slot = slot;
@@ -564,7 +563,8 @@ static struct fl_xnode *
 parse_operator(struct parser *s, json_t *node, const char *name)
 {
 	json_t *left = json_object_get(node, "lexpr");
-	struct fl_xnode *x = fl_x_node(FL_XO_CALL, place_of(s, node), 0);
+	uint32_t sign = place_of(s, node);
+	struct fl_xnode *x = fl_x_node(FL_XO_CALL, sign, 0);
 	int code;
 
 	if ((left && parse_arg(s, x, left) < 0) ||
@@ -587,7 +587,7 @@ parse_operator(struct parser *s, json_t *node, const char *name)
 		return negated(s, make_call(s, x, name + 1));
 	if (fl_x_func_find(name))
 		return make_call(s, x, name);
-	fl_x_fail(s->err, s->e->text, x->place, "unknown operator %s%s", name,
+	fl_x_fail(s->err, s->e->text, sign, "unknown operator %s%s", name,
 		  strcmp(name, "==") == 0   ? " (did you mean =?)"
 		  : strcmp(name, "&&") == 0 ? " (did you mean AND?)"
 					    : "");
@@ -874,8 +874,13 @@ parse_cast(struct parser *s, json_t *node)
 	uint32_t place = place_of(s, type);
 	struct fl_xnode *x;
 
-	if (to == FL_XT_NONE || json_object_get(type, "arrayBounds"))
-		return FAIL(s, place, "unknown type");
+	if (json_object_get(type, "arrayBounds"))
+		return FAIL(s, place, "nothing is cast to an array (string_to_array makes one)");
+	if (to == FL_XT_NONE)
+		return FAIL(s, place,
+			    "unknown type%s%s (there are integer, bigint, numeric, double, text, "
+			    "boolean, timestamp, date, time, interval, json)",
+			    name ? " " : "", name ? name : "");
 	x = fl_x_node(FL_XO_CAST, place, 0);
 	x->code = (int)to;
 	x->priv = cast_arg(to, json_object_get(type, "typmods"));
@@ -968,6 +973,8 @@ parse_kind(struct parser *s, const char *kind, json_t *node)
 		return FAIL(s, place_of(s, node), "a subquery cannot be used");
 	if (strcmp(kind, "ParamRef") == 0)
 		return FAIL(s, place_of(s, node), "a parameter ($1) cannot be used");
+	if (strcmp(kind, "RowExpr") == 0)
+		return FAIL(s, place_of(s, node), "a list (a, b) is not a single value");
 	return FAIL(s, place_of(s, node), "not a single value (%s)", kind);
 }
 

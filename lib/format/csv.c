@@ -38,7 +38,6 @@
  *   - Line numbers count physical lines. A record of several lines is the last
  *     of its batch, so that record i of a batch always is at line + i.
  */
-#define _GNU_SOURCE /* memmem */
 #include "format/csv.h"
 
 #include <csv.h>
@@ -47,6 +46,7 @@
 #include <stdlib.h>
 
 #include "format/formats.h"
+#include "format/guess.h"
 #include "format/lines.h"
 #include "format/names.h"
 #include "format/scan.h"
@@ -808,10 +808,7 @@ read_header(struct csv *r, const char *p, size_t pos, size_t n, bool at_end, siz
 		return fl_fail(err, FL_EDATA, "line 1: the header line is empty");
 	if (v == REC_BAD)
 		return fl_fail(err, FL_EDATA, "line 1: in the header line: %s%s", reason,
-			       p[pos] == '{' ? "; this looks like JSON lines: --ijsonl"
-			       : memmem(p + pos, rec.end - pos, "] \"", 3)
-				       ? "; this looks like the log of a web server: --iclf"
-				       : "");
+			       fl_format_guess(p + pos, rec.end - pos, r->base.type->name));
 	if (learn_names(r, err) < 0)
 		return fl_wrap(err, "line 1");
 	*ret_next = rec.next;

@@ -107,16 +107,6 @@ put_row(struct logfmt_writer *w, const struct fl_header *h, const struct fl_batc
 	fl_buf_putc(out, '\n');
 }
 
-/* The columns to write; text can grow more of them. */
-static int
-prepare(struct logfmt_writer *w, const struct fl_header *h, struct fl_err *err)
-{
-	if (w->cols.chosen && w->cols.seen == h->column_count)
-		return 0;
-	w->cols.chosen = false;
-	return fl_outcols_choose(&w->cols, h, NULL, err);
-}
-
 static int
 logfmt_write(struct fl_writer *writer, const struct fl_header *h, const struct fl_batch *b,
 	     struct fl_buf *out, struct fl_err *err)
@@ -126,7 +116,7 @@ logfmt_write(struct fl_writer *writer, const struct fl_header *h, const struct f
 
 	if (!b->rows)
 		return 0;
-	if (prepare(w, h, err) < 0)
+	if (fl_outcols_prepare(&w->cols, h, NULL, err) < 0)
 		return err->code;
 	for (uint32_t i = 0; i < b->rows; i++)
 		put_row(w, h, b, i, out);
@@ -139,8 +129,10 @@ static int
 logfmt_end(struct fl_writer *writer, const struct fl_header *h, struct fl_buf *out,
 	   struct fl_err *err)
 {
+	struct logfmt_writer *w = (struct logfmt_writer *)writer;
+
 	(void)out; /* no rows, no lines; but --columns may be wrong */
-	return h && h->column_count ? prepare((struct logfmt_writer *)writer, h, err) : 0;
+	return h && h->column_count ? fl_outcols_prepare(&w->cols, h, NULL, err) : 0;
 }
 
 static void

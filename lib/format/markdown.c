@@ -85,14 +85,11 @@ put_row(struct markdown *w, const struct fl_header *h, const struct fl_batch *b,
 static int
 prepare(struct markdown *w, const struct fl_header *h, struct fl_buf *out, struct fl_err *err)
 {
-	bool same = w->cols.given && w->cols.chosen;
+	bool other;
 
-	if (w->cols.chosen && w->cols.seen == h->column_count)
-		return 0;
-	w->cols.chosen = false;
-	if (fl_outcols_choose(&w->cols, h, NULL, err) < 0)
+	if (fl_outcols_prepare(&w->cols, h, &other, err) < 0)
 		return err->code;
-	if (!same)
+	if (other)
 		put_names(w, h, out);
 	return 0;
 }

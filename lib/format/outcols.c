@@ -132,6 +132,20 @@ fl_outcols_choose(struct fl_outcols *o, const struct fl_header *h, const struct 
 	return 0;
 }
 
+int
+fl_outcols_prepare(struct fl_outcols *o, const struct fl_header *h, bool *ret_new,
+		   struct fl_err *err)
+{
+	bool same = o->chosen && o->seen == h->column_count;
+
+	if (ret_new)
+		*ret_new = !same && !(o->given && o->chosen);
+	if (same)
+		return 0;
+	o->chosen = false;
+	return fl_outcols_choose(o, h, NULL, err);
+}
+
 /* Whether any value of a column is there. */
 static bool
 is_there(const struct fl_vec *v, uint32_t rows)

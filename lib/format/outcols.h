@@ -29,6 +29,13 @@ void fl_outcols_release(struct fl_outcols *o);
 int fl_outcols_choose(struct fl_outcols *o, const struct fl_header *h, const struct fl_batch *b,
 		      struct fl_err *err);
 
+/*
+ * The same for writers that have no fixed columns: all that h has, again when it has
+ * more. *ret_new (or NULL): they are chosen for the first time, or others than before.
+ */
+int fl_outcols_prepare(struct fl_outcols *o, const struct fl_header *h, bool *ret_new,
+		       struct fl_err *err);
+
 /* FL_EDATA if a record of b has a column that was not chosen, unless --columns was given. */
 int fl_outcols_check(const struct fl_outcols *o, const struct fl_header *h,
 		     const struct fl_batch *b, struct fl_err *err);

@@ -18,6 +18,7 @@
  */
 #include <stdlib.h>
 
+#include "base/width.h"
 #include "format/cells.h"
 #include "format/formats.h"
 #include "format/outcols.h"
@@ -53,83 +54,6 @@ struct pprint {
 	struct fl_buf cells; /* struct cell: the header's, then row by row */
 };
 
-/* ---- the width of text --------------------------------------------------------- */
-
-struct range {
-	uint32_t first, last;
-};
-
-static bool
-is_in(uint32_t c, const struct range *r, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (c >= r[i].first && c <= r[i].last)
-			return true;
-	return false;
-}
-
-/* Columns that a character takes: the blocks that matter, not all of Unicode's table. */
-static uint32_t
-char_width(uint32_t c)
-{
-	static const struct range zero[] = {
-		{ 0x0300, 0x036f }, { 0x0483, 0x0489 }, { 0x0591, 0x05bd }, { 0x064b, 0x065f },
-		{ 0x200b, 0x200f }, { 0x20d0, 0x20ff }, { 0xfe00, 0xfe0f }, { 0xfe20, 0xfe2f },
-	};
-	static const struct range two[] = {
-		{ 0x1100, 0x115f },   { 0x2e80, 0x303e },   { 0x3041, 0xa4cf },
-		{ 0xac00, 0xd7a3 },   { 0xf900, 0xfaff },   { 0xfe30, 0xfe6f },
-		{ 0xff01, 0xff60 },   { 0xffe0, 0xffe6 },   { 0x1f300, 0x1f64f },
-		{ 0x1f680, 0x1f6ff }, { 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd },
-	};
-
-	if (c < 0x300)
-		return 1;
-	if (is_in(c, zero, FL_ARRAY_LEN(zero)))
-		return 0;
-	return is_in(c, two, FL_ARRAY_LEN(two)) ? 2 : 1;
-}
-
-/* The character at p[0..n), n > 0: its length; a byte that is none is one by itself. */
-static size_t
-char_at(const char *p, size_t n, uint32_t *ret)
-{
-	unsigned char c = (unsigned char)*p;
-	size_t len = c < 0xc2 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 1;
-	uint32_t v = len == 1 ? c : c & (0x7fu >> len);
-
-	*ret = '?';
-	if (len > n)
-		return 1;
-	for (size_t i = 1; i < len; i++) {
-		if (((unsigned char)p[i] & 0xc0) != 0x80)
-			return 1;
-		v = v << 6 | ((unsigned char)p[i] & 0x3f);
-	}
-	*ret = v;
-	return len;
-}
-
-/* The longest beginning of p[0..n) that is at most max wide: its length and width. */
-static size_t
-fit(const char *p, size_t n, uint32_t max, uint32_t *ret_width)
-{
-	uint32_t width = 0, c;
-	size_t i = 0;
-
-	while (i < n) {
-		size_t len = char_at(p + i, n - i, &c);
-		uint32_t w = char_width(c);
-
-		if (w > max - width)
-			break;
-		width += w;
-		i += len;
-	}
-	*ret_width = width;
-	return i;
-}
-
 /* ---- a page ----------------------------------------------------------------------- */
 
 /* What was appended to text from `at` on is a cell. */
@@ -138,7 +62,7 @@ end_cell(struct pprint *w, size_t at)
 {
 	struct cell c = { .at = at, .len = (uint32_t)(w->text.len - at) };
 
-	(void)fit(w->text.data + at, c.len, UINT32_MAX, &c.width);
+	(void)fl_width_fit(w->text.data + at, c.len, UINT32_MAX, &c.width);
 	fl_buf_put(&w->cells, &c, sizeof c);
 }
 
@@ -301,7 +225,7 @@ put_line(struct pprint *w, const struct cell *cell, struct fl_buf *out)
 		const char *p = w->text.data + cell[c].at;
 		uint32_t width = cell[c].width, max = w->width[c];
 		bool cut = width > max;
-		size_t len = cut ? fit(p, cell[c].len, max - 1, &width) : cell[c].len;
+		size_t len = cut ? fl_width_fit(p, cell[c].len, max - 1, &width) : cell[c].len;
 		uint32_t gap;
 
 		width += cut;
@@ -339,16 +263,14 @@ put_header(struct pprint *w, struct fl_buf *out)
 static int
 prepare(struct pprint *w, const struct fl_header *h, struct fl_err *err)
 {
-	if (w->cols.chosen && w->cols.seen == h->column_count)
-		return 0;
-	if (!w->cols.given || !w->cols.chosen)
-		w->changed = true;
-	w->cols.chosen = false;
-	if (fl_outcols_choose(&w->cols, h, NULL, err) < 0)
+	bool other;
+
+	if (fl_outcols_prepare(&w->cols, h, &other, err) < 0)
 		return err->code;
 	w->count = w->cols.count + h->changelog;
-	if (!w->changed)
+	if (!other)
 		return 0;
+	w->changed = true;
 	w->need = fl_xreallocarray(w->need, w->count + 1, sizeof *w->need);
 	w->width = fl_xreallocarray(w->width, w->count + 1, sizeof *w->width);
 	w->right = fl_xreallocarray(w->right, w->count + 1, sizeof *w->right);

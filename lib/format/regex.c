@@ -23,6 +23,8 @@
 #define JIT_STACK_MIN FL_KIB(32)
 #define JIT_STACK_MAX FL_MIB(1)
 
+#define SHOWN_BYTES 60 /* of a line that does not match */
+
 struct regex {
 	struct fl_linewise base;
 	pcre2_code *code;
@@ -32,6 +34,17 @@ struct regex {
 	uint32_t *column; /* one a group: its column, or FL_NO_COLUMN */
 	uint32_t groups;  /* the whole match is one */
 };
+
+static enum fl_line_verdict
+no_match(struct fl_linewise *w, size_t start, size_t end)
+{
+	size_t n = end - start, shown = n < SHOWN_BYTES ? n : SHOWN_BYTES;
+
+	while (shown < n && shown > 0 && (w->piece[start + shown] & 0xc0) == 0x80)
+		shown--; /* no half character */
+	return fl_linewise_bad(w, "the line does not match the regular expression: %.*s%s",
+			       (int)shown, w->piece + start, shown < n ? "..." : "");
+}
 
 static enum fl_line_verdict
 parse(struct fl_linewise *w, size_t start, size_t end, struct fl_err *err)
@@ -44,7 +57,7 @@ parse(struct fl_linewise *w, size_t start, size_t end, struct fl_err *err)
 
 	(void)err;
 	if (rc == PCRE2_ERROR_NOMATCH)
-		return fl_linewise_bad(w, "the line does not match the regular expression");
+		return no_match(w, start, end);
 	if (rc < 0) {
 		(void)pcre2_get_error_message(rc, why, sizeof why);
 		return fl_linewise_bad(w, "the regular expression: %s", (const char *)why);

@@ -125,6 +125,28 @@ iso_stamp(const char *p, size_t pos, size_t end)
 	return i;
 }
 
+/*
+ * Where a second word of a program's name ends: a version ("syslogd 1.4.1:"), or
+ * any that a pid is behind ("Text Editor[7]:"). 0: it is no part of the name.
+ */
+static size_t
+second_word(const char *p, size_t pos, size_t end)
+{
+	size_t i = pos, pid;
+
+	while (i < end && (is_digit(p[i]) || (i > pos && p[i] == '.')))
+		i++;
+	if (i > pos && i < end && p[i] == ':')
+		return i;
+	while (i < end && p[i] != ' ' && p[i] != ':' && p[i] != '[')
+		i++;
+	if (i == pos || i == end || p[i] != '[')
+		return 0;
+	for (pid = i + 1; pid < end && is_digit(p[pid]);)
+		pid++;
+	return pid > i + 1 && pid + 1 < end && p[pid] == ']' && p[pid + 1] == ':' ? i : 0;
+}
+
 /* What follows the host: app[pid]: message, app: message, or only a message. */
 static void
 set_tag(struct fl_linewise *r, size_t pos, size_t end)
@@ -135,6 +157,8 @@ set_tag(struct fl_linewise *r, size_t pos, size_t end)
 	while (i < end && p[i] != ' ' && p[i] != '[' &&
 	       !(p[i] == ':' && (i + 1 == end || p[i + 1] == ' ')))
 		i++;
+	if (i > pos && i + 1 < end && p[i] == ' ' && second_word(p, i + 1, end))
+		i = second_word(p, i + 1, end);
 	app = i;
 	if (i < end && p[i] == '[') {
 		const char *close = memchr(p + i, ']', end - i);

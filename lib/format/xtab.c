@@ -92,16 +92,6 @@ put_row(struct xtab *w, const struct fl_header *h, const struct fl_batch *b, uin
 	}
 }
 
-/* The columns to write; text can grow more of them. */
-static int
-prepare(struct xtab *w, const struct fl_header *h, struct fl_err *err)
-{
-	if (w->cols.chosen && w->cols.seen == h->column_count)
-		return 0;
-	w->cols.chosen = false;
-	return fl_outcols_choose(&w->cols, h, NULL, err);
-}
-
 static int
 xtab_write(struct fl_writer *writer, const struct fl_header *h, const struct fl_batch *b,
 	   struct fl_buf *out, struct fl_err *err)
@@ -110,7 +100,7 @@ xtab_write(struct fl_writer *writer, const struct fl_header *h, const struct fl_
 
 	if (!b->rows)
 		return 0;
-	if (prepare(w, h, err) < 0)
+	if (fl_outcols_prepare(&w->cols, h, NULL, err) < 0)
 		return err->code;
 	for (uint32_t i = 0; i < b->rows; i++)
 		put_row(w, h, b, i, out);
@@ -121,8 +111,10 @@ static int
 xtab_end(struct fl_writer *writer, const struct fl_header *h, struct fl_buf *out,
 	 struct fl_err *err)
 {
+	struct xtab *w = (struct xtab *)writer;
+
 	(void)out; /* no rows, no lines; but --columns may be wrong */
-	return h && h->column_count ? prepare((struct xtab *)writer, h, err) : 0;
+	return h && h->column_count ? fl_outcols_prepare(&w->cols, h, NULL, err) : 0;
 }
 
 static void

@@ -44,6 +44,8 @@ fl_assigner_init(struct fl_assigner *a, const struct fl_options *opt, const stru
 	if (rc < 0)
 		return rc;
 	a->time = fl_expr_new(time, env);
+	a->time_text = time;
+	a->env = env;
 	if (!opt->watermark_at)
 		return 0;
 	rc = open_format(&a->wm_fmt, opt, time_format, err);
@@ -74,10 +76,39 @@ bind(struct fl_expr *e, const struct fl_header *h, struct fl_err *err)
 				 : 0;
 }
 
+/*
+ * --time 1, --time 'event time': the name of a column as it is, though as an expression it
+ * would be a number, or a mistake.
+ */
+static int
+name_time(struct fl_assigner *a, const struct fl_header *h, struct fl_err *err)
+{
+	const char *text = a->time_text;
+	struct fl_buf quoted = { 0 };
+
+	a->time_text = NULL;
+	if (fl_header_find(h, text, strlen(text)) == FL_NO_COLUMN)
+		return text[strspn(text, "0123456789")] == '\0'
+			       ? fl_fail(err, FL_EUSAGE, "no column %s", text)
+			       : 0;
+	fl_buf_putc(&quoted, '"');
+	for (; *text; text++)
+		fl_buf_puts(&quoted, *text == '"' ? "\"\"" : (char[]){ *text, '\0' });
+	fl_buf_puts(&quoted, "\"");
+	fl_buf_putc(&quoted, '\0');
+	fl_expr_free(a->time);
+	a->time = fl_expr_new(quoted.data, a->env);
+	fl_buf_release(&quoted);
+	return 0;
+}
+
 int
 fl_assigner_bind(struct fl_assigner *a, const struct fl_header *h, struct fl_err *err)
 {
-	int rc = bind(a->time, h, err);
+	int rc = a->time_text ? name_time(a, h, err) : 0;
+
+	if (rc == 0)
+		rc = bind(a->time, h, err);
 
 	if (rc < 0)
 		return fl_wrap(err, "--time");

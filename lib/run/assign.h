@@ -11,6 +11,8 @@
 #include "time/timestamp.h"
 
 struct fl_assigner {
+	const char *time_text; /* of time, until it is bound; borrowed */
+	const struct fl_expr_env *env; /* borrowed */
 	struct fl_expr *time;  /* NULL: records have no event time */
 	struct fl_expr *wm_at; /* NULL: bounded out-of-orderness */
 	struct fl_timefmt time_fmt;

@@ -35,3 +35,11 @@ fl_format_by_name(const char *path)
 		len -= 4;
 	return by_ending(path, len);
 }
+
+const char *
+fl_output_format_by_name(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 3 && strcmp(path + len - 3, ".md") == 0 ? "md" : fl_format_by_name(path);
+}

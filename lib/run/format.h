@@ -9,4 +9,7 @@
  */
 const char *fl_format_by_name(const char *path);
 
+/* Of a file that is written, also "md" for .md: Markdown is not read. */
+const char *fl_output_format_by_name(const char *path);
+
 #endif

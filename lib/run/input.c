@@ -4,12 +4,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/nearfile.h"
+#include "format/guess.h"
 #include "run/format.h"
 #include "run/rawin.h"
 #include "run/run.h"
@@ -108,7 +111,7 @@ open_next(struct fl_input *in, struct fl_err *err)
 		in->fd = open(path, O_RDONLY | O_CLOEXEC);
 		in->name = path;
 		if (in->fd < 0)
-			return fl_fail_errno(err, FL_ENOINPUT, errno, "cannot open %s", path);
+			return fl_fail_open(err, errno, path);
 	}
 	if (fstat(in->fd, &st) < 0)
 		return fl_fail_errno(err, FL_ENOINPUT, errno, "cannot read %s", in->name);
@@ -666,9 +669,17 @@ close_file(struct fl_input *in)
 static int
 text_bad(struct fl_input *in, struct fl_err *err)
 {
-	const struct fl_bad *bad = &in->result.bad;
+	struct fl_bad *bad = &in->result.bad;
+	const char *format = in->reader->type->name;
+	size_t n = strlen(bad->reason);
 
 	in->bad_pending = false;
+	if (in->opt->on_error == 0 && bad->line == 1)
+		(void)snprintf(bad->reason + n, sizeof bad->reason - n, "%s",
+			       fl_format_guess(bad->text, bad->len, format));
+	else if (in->opt->on_error == 0 && strcmp(format, "regex") == 0)
+		(void)snprintf(bad->reason + n, sizeof bad->reason - n,
+			       "; --on-error skip leaves such lines out");
 	return fl__run_bad_text(in->run, in->name, bad->line, bad->reason, bad->text, bad->len,
 				err);
 }

@@ -50,7 +50,7 @@ fl_output_is_pipe(void)
 const char *
 fl_output_format(const struct fl_options *opt, const char *input_format, bool prefer_text)
 {
-	const char *by_name = opt->output ? fl_format_by_name(opt->output) : NULL;
+	const char *by_name = opt->output ? fl_output_format_by_name(opt->output) : NULL;
 
 	if (opt->out)
 		return opt->out;

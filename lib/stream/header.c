@@ -162,7 +162,7 @@ const char *
 fl_header_nearest(const struct fl_header *h, const char *name, size_t len)
 {
 	const char *best = NULL;
-	size_t distance = len / 3 + 2;
+	size_t distance = len > 1 ? len / 3 + 2 : 1; /* one letter is like any */
 
 	for (uint32_t i = 0; i < h->column_count; i++) {
 		const struct fl_column *c = &h->columns[i];

@@ -732,22 +732,66 @@ other_format(const struct fl_timefmt *f, const char *p, size_t n)
 	return NULL;
 }
 
-static void
-why_no_time(const struct fl_timefmt *f, const char *quoted, const char *other, char *buf,
-	    size_t cap)
+/*
+ * The strptime format that reads a time of which auto knows nothing, or NULL:
+ * the ones that logs have. What may be read in two ways is not among them.
+ */
+static const char *
+likely_pattern(const struct fl_timefmt *f, const char *p, size_t n)
 {
+	static const char *const patterns[] = {
+		"%a %b %d %H:%M:%S %Y",  "%a %b %d %H:%M:%S.%f %Y", "%a %b %d %H:%M:%S %Z %Y",
+		"%Y-%m-%d-%H.%M.%S.%f",  "%Y-%m-%d-%H.%M.%S",       "%Y-%m-%d %H:%M:%S:%f",
+		"%Y%m%d-%H:%M:%S:%f",    "%Y%m%d-%H:%M:%S.%f",      "%Y%m%d-%H:%M:%S",
+		"%Y%m%d %H:%M:%S.%f",    "%Y%m%d %H:%M:%S",         "%Y%m%d %H%M%S",
+		"%y%m%d %H%M%S",         "%y%m%d %H:%M:%S",         "%y/%m/%d %H:%M:%S",
+		"%Y/%m/%d %H:%M:%S.%f",  "%Y/%m/%d %H:%M:%S",       "%Y/%m/%d-%H:%M:%S",
+		"%Y.%m.%d %H:%M:%S.%f",  "%Y.%m.%d %H:%M:%S",       "%Y-%m-%d_%H:%M:%S",
+		"%d.%m.%Y %H:%M:%S.%f",  "%d.%m.%Y %H:%M:%S",       "%d.%m.%Y %H:%M",
+		"%d %b %Y %H:%M:%S.%f",  "%d %b %Y %H:%M:%S,%f",    "%d %b %Y %H:%M:%S",
+		"%d-%b-%Y %H:%M:%S.%f",  "%d-%b-%Y %H:%M:%S",       "%d/%b/%Y %H:%M:%S",
+		"%b %d, %Y %H:%M:%S",    "%b %d, %Y %I:%M:%S %p",   "%b %d %Y %H:%M:%S",
+		"%m-%d %H:%M:%S.%f",     "%m-%d %H:%M:%S",          "%m.%d %H:%M:%S",
+		"%m/%d %H:%M:%S",        "%b %d %H:%M:%S.%f",
+	};
+	struct fl_timefmt scratch = { .has_tz = true, .assume_year = 2000 };
+	bool open = f->kind == FL_TIME_UNDECIDED || f->kind == FL_TIME_STRPTIME;
+	int64_t ms;
+
+	for (size_t i = 0; open && i < FL_ARRAY_LEN(patterns); i++) {
+		struct fl_timeparts parts;
+
+		if (fl_timetext_pattern(patterns[i], p, n, &parts) == FL_TIME_OK &&
+		    ms_of_parts(&scratch, &parts, &ms) == FL_TIME_OK)
+			return patterns[i];
+	}
+	return NULL;
+}
+
+static void
+why_no_time(const struct fl_timefmt *f, const char *quoted, const char *other, const char *likely,
+	    char *buf, size_t cap)
+{
+	const char *year = likely && !strchr(likely, 'Y') && !strchr(likely, 'y')
+				   ? " --assume-year Y"
+				   : "";
+
 	if (other && f->kind != FL_TIME_UNDECIDED)
 		(void)snprintf(buf, cap, "%s is a time of another kind (%s) than the first one "
 			       "(%s)", quoted, other, kinds[f->kind].name);
 	else if (other)
 		(void)snprintf(buf, cap, "not a time: %s (it is one with --time-format %s)", quoted,
 			       other);
+	else if (likely)
+		(void)snprintf(buf, cap, "not a time: %s (perhaps --time-format '%s'%s)", quoted,
+			       likely, year);
 	else if (f->kind == FL_TIME_STRPTIME)
 		(void)snprintf(buf, cap, "not a time: %s (expected \"%.100s\")", quoted,
 			       f->pattern);
 	else
-		(void)snprintf(buf, cap, "not a time: %s (expected %s)", quoted,
-			       kinds[f->kind].example);
+		(void)snprintf(buf, cap, "not a time: %s (expected %s%s)", quoted,
+			       kinds[f->kind].example,
+			       f->kind == FL_TIME_UNDECIDED ? "; others: --time-format" : "");
 }
 
 void
@@ -764,7 +808,8 @@ fl_timefmt_why(const struct fl_timefmt *f, const char *p, size_t n, char *buf, s
 
 	quote(quoted, p, n);
 	if (f->fault == FL_TIME_NO_TIME || f->fault == FL_TIME_OTHER)
-		why_no_time(f, quoted, other_format(f, p, n), buf, cap);
+		why_no_time(f, quoted, other_format(f, p, n), likely_pattern(f, p, n),
+			    buf, cap);
 	else
 		(void)snprintf(buf, cap, "%s: %s", what[f->fault], quoted);
 }

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "base/width.h"
 #include "expr/expr-int.h"
 #include "expr/expr.h"
 #include "expr/json.h"
@@ -129,6 +130,27 @@ show_value(const struct fl_vec *v, uint32_t i, struct fl_buf *out)
 }
 
 /*
+ * "?message in: rest", where rest is what stands above and behind the mark: one
+ * line for the table, that is wrong where the mark is.
+ */
+static void
+put_error(const char *msg, struct fl_buf *out)
+{
+	const char *shown = strchr(msg, '\n'), *mark = shown ? strchr(shown + 1, '\n') : NULL;
+	size_t at = mark ? strcspn(mark + 1, "^") : 0;
+	uint32_t c;
+
+	fl_buf_putc(out, '?');
+	fl_buf_put(out, msg, shown ? (size_t)(shown - msg) : strlen(msg));
+	if (!mark)
+		return;
+	for (shown++; at > 0 && shown < mark; at--)
+		shown += fl_char_at(shown, (size_t)(mark - shown), &c);
+	fl_buf_puts(out, " in: ");
+	fl_buf_put(out, shown, (size_t)(mark - shown));
+}
+
+/*
  * What an expression gives, as text: the value (of a set: all, with | between),
  * "!reason" for a bad record, "?message" for an error.
  */
@@ -148,7 +170,7 @@ run_with(struct fixture *f, const char *text, const struct fl_expr_env *env, str
 			     ? fl_expr_unnest(e, &f->batch, &bad, counts, &v, &err)
 			     : fl_expr_eval(e, &f->batch, &bad, &v, &err);
 	if (rc < 0) {
-		fl_buf_printf(out, "?%s", err.msg);
+		put_error(err.msg, out);
 	} else if (bad.count) {
 		fl_buf_printf(out, "!%s", bad.reason);
 		if (bad.count != ROWS || bad.first != 0)
@@ -283,7 +305,7 @@ run_words(struct words *w, const char *text, struct fl_buf *out)
 	fl_buf_clear(out);
 	if (fl_expr_bind(e, &w->header, &err) < 0 ||
 	    fl_expr_eval(e, &w->batch, &bad, &v, &err) < 0) {
-		fl_buf_printf(out, "?%s", err.msg);
+		put_error(err.msg, out);
 	} else {
 		for (uint32_t i = 0; i < w->batch.rows; i++) {
 			if (i)
@@ -899,7 +921,7 @@ test_aggregates(struct fixture *f)
 	       "nested aggregates are refused");
 	tap_ok(fl__expr_bind_aggs(unknown, &f->header, &hook, &err) == FL_EUSAGE,
 	       "an unknown aggregate is an unknown function");
-	tap_eq_str(err.msg, "unknown function p98 (did you mean pow?) in: p98(i)", "and says so");
+	tap_eq_str(err.msg, "unknown function p98 (did you mean pow?)\n  p98(i)\n  ^^^", "and says so");
 	fl_badrows_release(&bad);
 	fl_buf_release(&out);
 	fl_expr_free(e);

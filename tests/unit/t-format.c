@@ -165,7 +165,7 @@ static const struct vector vectors[] = {
 	  "bob said hi there\nx y\r\n?\nz \n",
 	  0,
 	  "1: who=bob what=hi\\20there\n2: who=x what=y\n"
-	  "3! ? the line does not match the regular expression\n4: who=z what=~\n" },
+	  "3! ? the line does not match the regular expression: ?\n4: who=z what=~\n" },
 	{ "a group that takes no part",
 	  "regex",
 	  { .regex = "(?<a>a)|(?<b>b)|(?<c>c)" },
