@@ -36,6 +36,7 @@ lib_libflue_a_SOURCES = \
 	lib/checkpoint/sealed.h \
 	lib/checkpoint/snapshot.c \
 	lib/checkpoint/snapshot.h \
+	lib/checkpoint/verify.c \
 	lib/expr/agg-bag.c \
 	lib/expr/agg-call.c \
 	lib/expr/agg-cell.c \
@@ -211,12 +212,16 @@ lib_libflue_a_SOURCES = \
 	lib/run/side.h \
 	lib/run/state.c \
 	lib/run/state.h \
+	lib/run/statefiles.c \
+	lib/run/statefiles.h \
 	lib/run/stats.c \
 	lib/run/stats.h \
 	lib/run/writeback.c \
 	lib/run/writeback.h \
 	lib/state/backend.c \
 	lib/state/backend.h \
+	lib/state/behind.c \
+	lib/state/behind.h \
 	lib/state/kept.c \
 	lib/state/kept.h \
 	lib/state/key.c \

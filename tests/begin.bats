@@ -70,6 +70,7 @@ killed() {
 	cmp want out
 
 	rm -rf ck out
+	# shellcheck disable=SC2002 # a pipe, which cannot be read again
 	cat want | line
 	cmp want out
 	grep -q 'at most once' messages

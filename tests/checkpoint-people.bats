@@ -131,6 +131,36 @@ start_job() {
 	assert_output --partial 'is no checkpoint directory'
 }
 
+@test "show: a state on disk, each key with its window, value and size" {
+	local want=want-state
+
+	awk 'BEGIN { print "ts,user,bytes"
+		for (i = 0; i < 60000; i++) printf "%d,u%d,%d\n", 1700000000 + i / 1000, i * 7 % 20011, i }' >log.csv
+	for window in "fwindow tumble 1h |" ""; do
+		rm -rf ck out.csv
+		# a little memory: values of a key are in several parts, in several files
+		fcheckpoint begin -q -d ck --every 10ms --min-pause 1ms --keep-open log.csv |
+			fkeyby --icsv --time ts user | eval "$window" 'freduce --backend rocksdb --max-memory 1M n=count "b=sum(bytes)"' |
+			fcheckpoint commit -q -o out.csv
+		fkeyby --icsv --time ts user log.csv | freduce n=count 'b=sum(bytes)' --ojsonl |
+			sed 's/{"user":\("u[0-9]*"\),\(.*\)}/\1 {\2}/' | sort >"$want"
+		[ "$(wc -l <"$want")" -eq 20011 ]
+		fcheckpoint show ck freduce-1 --ojsonl >shown
+		sed -n 's/.*"section":"files".*"key":\("u[0-9]*"\),"value":\({[^}]*}\),"bytes":[1-9][0-9]*}$/\1 \2/p' shown |
+			sort | cmp - "$want"
+		[ -z "$window" ] || grep -q '"namespace":"2023-11-14T22:00:00.000Z/2023-11-14T23:00:00.000Z","key":"u1"' shown
+	done
+	[ -z "$(ls ck/work)" ] || fail "left behind: $(ls ck/work)"
+	fcheckpoint show ck --ocsv | grep -q '^freduce-1,freduce,rocksdb,[0-9]\{5,\},'
+
+	# whole values of other operators: keys, and sizes
+	rm -rf ck out.csv
+	fcheckpoint begin -q -d ck --every 1h --keep-open log.csv | fkeyby --icsv --time ts user |
+		fdedup --backend rocksdb | fcheckpoint commit -q -o out.csv
+	run -0 bash -c 'fcheckpoint show ck fdedup-1 --ocsv | grep -c "^files,0,u[0-9]*,0x[0-9a-f]*,[1-9]"'
+	assert_output 20011
+}
+
 @test "verify: a sound directory, and one with a damaged file: 65, the file and where" {
 	local id file
 

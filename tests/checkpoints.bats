@@ -64,8 +64,10 @@ restore() {
 @test "each line of today has a kept checkpoint, and each kept one a line" {
 	local dir
 
+	# shellcheck disable=SC1091
 	. "$kept/lines.bash"
 	for dir in "$kept"/*/; do
+		# shellcheck disable=SC2012 # names of our own
 		diff -u <(printf '%s\n' "${lines[@]}" | sort) <(ls "$dir" | sort)
 	done
 }

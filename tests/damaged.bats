@@ -13,9 +13,9 @@ load helper
 # line BEGIN: the job; its last exit status is in code, what it says in said.
 line() {
 	code=$(timeout --foreground 30 bash -c "fcheckpoint begin -d ck --every 1h --retain 9 $1 |
-		fkeyby --icsv k | fwindow count 3 | freduce n=count 's=sum(v)' 'l=last(v)' |
+		fkeyby --icsv k | ${sum-$count} |
 		fcheckpoint commit -o out.csv"'
-		echo "${PIPESTATUS[4]}"' 2>said)
+		echo "${PIPESTATUS[-1]}"' 2>said)
 }
 
 # job: two checkpoints, each with results; the rest of the input is there.
@@ -27,6 +27,10 @@ job() {
 	[ "$code" -eq 0 ]
 	tail -n +6001 in.csv >>log.csv
 }
+
+count="fwindow count 3 | freduce n=count 's=sum(v)' 'l=last(v)'"
+# a state on disk
+rocks='freduce --backend rocksdb n=count "s=sum(v)" "l=last(v)"'
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
@@ -40,10 +44,17 @@ setup_file() {
 	cp -a ck ck.saved
 	cp out.csv out.saved
 	# of another job
-	mkdir other
+	mkdir other rocks
 	cd other || return
 	sed 's/key/KEY/' ../in.csv >in.csv
 	job
+	# and one with a state on disk
+	cd ../rocks || return
+	cp ../in.csv .
+	fkeyby --icsv k in.csv | eval "$rocks --ocsv" >want.csv
+	sum=$rocks job
+	cp -a ck ck.saved
+	cp out.csv out.saved
 }
 
 # The job as it was; the files are the same inodes.
@@ -92,6 +103,7 @@ flip() {
 	local byte
 
 	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	# shellcheck disable=SC2059
 	printf "\\x$(printf %02x $((byte ^ (1 << $3))))" |
 		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
@@ -298,4 +310,103 @@ states() {
 	line log.csv
 	[ "$code" -eq 0 ] || fail "$code: $(cat said)"
 	cmp want.csv out.csv
+}
+
+# ---- a state on disk -------------------------------------------------------------------------
+
+# on_disk: work with that job; its files of the newest checkpoint are in files.
+on_disk() {
+	cd rocks || return
+	sum=$rocks
+	again
+	new=$(ls -d ck/chk-* | tail -n 1)
+	old=$(ls -d ck/chk-* | tail -n 2 | head -n 1)
+	files=$(ls "$new"/freduce-1.a*.files/*)
+	[ "$(wc -w <<<"$files")" -ge 4 ] || fail "$files"
+	[[ $files = *.sst*CURRENT* || $files = *CURRENT*.sst* ]] || fail "$files"
+}
+
+# again: the job as it was. Its checkpoints share files, by hard links: to damage one only,
+# it gets a copy.
+again() {
+	fresh
+	[ -z "${1-}" ] || { cp -p "$1" copy && mv copy "$1"; }
+}
+
+@test "on disk: nothing damaged, the job goes on; the files are in the manifest, and linked" {
+	on_disk
+	run -0 fcheckpoint verify ck
+	[ "$(grep -o '"name": *"freduce-1[^"]*files/' "$new/MANIFEST" | wc -l)" -eq "$(wc -w <<<"$files")" ]
+	[ "$(ls -i ck/chk-*/freduce-1.a*.files/*.sst | awk '{ print $1 }' | sort | uniq -d | wc -l)" -ge 1 ]
+	line log.csv
+	[ "$code" -eq 0 ] || fail "$code: $(cat said)"
+	cmp want.csv out.csv
+}
+
+@test "on disk: cut off, longer, any bits, missing" {
+	local f size n at
+
+	on_disk
+	for f in $files; do
+		size=$(stat -c %s "$f")
+		for n in 0 1 $((size / 2)) $((size - 1)); do
+			what="$f cut to $n of $size"
+			again "$f"
+			truncate -s "$n" "$f"
+			found "$f"
+		done
+		for at in 0 $((size / 3)) $((size * 2 / 3)) $((size - 1)); do
+			what="$f, byte $at of $size"
+			again "$f"
+			flip "$f" "$at" $((at % 8))
+			found "$f"
+		done
+		what="$f is longer"
+		again "$f"
+		printf '\0' >>"$f"
+		found "$f"
+		what="$f is missing"
+		again
+		rm "$f"
+		found "$f"
+	done
+	back
+}
+
+@test "on disk: exchanged, foreign, a link, a directory, one too many" {
+	local sst other f
+
+	on_disk
+	sst=$(grep 'sst$' <<<"$files" | head -n 1)
+	other=$(grep 'sst$' <<<"$files" | tail -n 1)
+	[ "$sst" != "$other" ]
+	what="exchanged"
+	again
+	mv "$sst" saved && mv "$other" "$sst" && mv saved "$other"
+	run -65 fcheckpoint verify ck
+	[[ $output = *"${sst##*/}"* || $output = *"${other##*/}"* ]]
+	line log.csv
+	[ "$code" -eq 65 ] || fail "$code: $(cat said)"
+	what="older"
+	again
+	f=$(ls "$new"/*.files/MANIFEST-*)
+	cp "$(ls "$old"/*.files/MANIFEST-* | head -n 1)" "$f"
+	found "$f"
+	what="a link"
+	again
+	mv "$sst" elsewhere.sst && ln -s "$PWD/elsewhere.sst" "$sst"
+	found "$sst"
+	what="a directory"
+	again
+	rm "$sst" && mkdir "$sst"
+	found "$sst"
+	what="one too many"
+	again
+	cp "$sst" "${sst%/*}/000099.sst"
+	found 000099.sst
+	what="all gone"
+	again
+	rm -r "${sst%/*}"
+	found "${sst%/*}"
+	back
 }

@@ -308,6 +308,44 @@ many() {
 	cmp want.many out.csv
 }
 
+# stuck BEGIN: at its second barrier an operator stands still before it has passed it on, so
+# that no commit hears of that checkpoint.
+stuck() {
+	FLUE_FAULT_UID=fwindow-1 background snapshot.begin:2:hold "$1"
+	until_true fired
+}
+
+@test "rule 3, decider: a barrier that an operator holds up is given up at --timeout, and the line goes on" {
+	stuck "--timeout 300ms --tolerate 999 -- bash feed in.csv"
+	until_true abandoned
+	grep -q "its barrier has not come to commit-1" ck/chk-*/ABANDONED
+	newest=$(ls -d ck/chk-* | tail -n 1)
+	let_go
+	ends 0
+	cmp want.csv out.csv
+	# and it was not the last that was tried
+	[[ $(ls -d ck/chk-* | tail -n 1) > $newest ]]
+}
+
+@test "rule 3, decider: barriers that an operator holds up, more than --tolerate in a row, end the line with 75" {
+	stuck "--timeout 50ms --tolerate 2 -- bash feed in.csv"
+	until_true grep -q -e --tolerate said
+	[ "$(abandoned | wc -l)" -ge 3 ]
+	let_go
+	ends 75 --tolerate
+	exact "-- bash feed in.csv"
+}
+
+@test "rule 3, decider: what the end of the data gives may take longer than --timeout" {
+	FLUE_FAULT_UID=fwindow-1 background snapshot.final:1:hold "--timeout 50ms --tolerate 0 in.csv"
+	until_true fired
+	sleep 0.3 # five times as long
+	! abandoned || fail "$(cat ck/chk-*/ABANDONED)"
+	let_go
+	ends 0
+	cmp want.csv out.csv
+}
+
 # ---- 4: the output -----------------------------------------------------------------------------------
 
 # A job that has stopped twice, with windows open, and results of two checkpoints or more.
@@ -377,6 +415,23 @@ stopped_job() {
 		truncate -s $((last + keep)) out.csv
 		exact in.csv
 	done
+}
+
+@test "rule 4, output: into a pipe, killed between the last manifest and its rows: they come, once more at the most" {
+	cp want.csv want
+	for point in commit.append commit.delivered; do
+		rm -rf ck got status points
+		faulty "$point:1:kill" "--every 1h in.csv" "| cat >got"
+		line "--every 1h in.csv" "| cat >>got"
+		ends 0
+		cmp want.csv <(awk '!seen[$0]++' got) || fail "$point: rows are lost"
+		cp got before
+		# handed over: now nothing more comes
+		line "--every 1h in.csv" "| cat >>got"
+		ends 0 "finished already"
+		cmp before got
+	done
+	[ "$(wc -l <got)" -eq $((2 * $(wc -l <want.csv))) ] # it was not known that they had come
 }
 
 # ---- 5: side files ---------------------------------------------------------------------------------------
@@ -664,6 +719,65 @@ changed() {
 	grep -q fdedup-1 said
 	changed "$by --icsv k | $sum" --allow-dropped-state
 	ends 0
+}
+
+@test "changed line: an operator or a sink that was dropped, of two sinks: 78, unless --allow-dropped-state" {
+	cp half.csv log.csv
+	few="tee >(ffilter 'v % 10 = 0' | fcheckpoint commit --uid few -o few.csv 2>few.said) |"
+	line "--keep-open --sinks 2 log.csv" "--uid main -o out.csv" "$by --icsv k | fdedup --within 1ms | $few $sum"
+	ends 0
+	cat rest.csv >>log.csv
+	cp out.csv before
+	line "--sinks 2 log.csv" "--uid main -o out.csv" "$by --icsv k | $few $sum"
+	cat few.said >>said
+	[[ " $(cat status) " = *" 78 "* ]] || grep -q "fdedup" few.said || fail "$(cat status said)"
+	grep -q "has state of fdedup-1, but this line (begin-1, fkeyby-1, .* has no such" said || fail "$(cat said)"
+	grep -q -e --allow-dropped-state said
+	cmp before out.csv
+	line "log.csv" "--uid main -o out.csv" "$by --icsv k | fdedup --within 1ms | $sum"
+	ends 78 "has state of few"
+	cmp before out.csv
+	line "--sinks 2 --allow-dropped-state log.csv" "--uid main -o out.csv" "$by --icsv k | $few $sum"
+	ends 0
+}
+
+@test "fcat --final in a region: its table is state, printed at the end" {
+	head -n 2001 in.csv >all.csv
+	table='fkeyby --icsv k | freduce --updates n=count "l=last(v)" | fcat --final'
+	bash -c "cat all.csv | $table --ocsv" >want.final
+	head -n 900 all.csv >log.csv
+	for i in 1 2; do
+		line "--keep-open log.csv" "-o out.csv" "$table"
+		ends 0
+		[ ! -s out.csv ]
+		head -n 1500 all.csv >log.csv
+	done
+	run -0 fcheckpoint show ck fcat-1 --ocsv
+	assert_line --regexp '^table,1,"\{""k"":""key[0-9]+"",""n"":[0-9]+,""l"":[0-9]+\}",1,8$'
+	line log.csv "-o out.csv" "$table | ffilter true"
+	ends 0
+	line log.csv "-o out.csv" "$table"
+	ends 0 "finished already"
+	cmp <(bash -c "cat log.csv | $table --ocsv") out.csv
+
+	# where the columns are others it does not fit; without --final nothing is kept
+	rm -rf ck out.csv status
+	line "--keep-open log.csv" "-o out.csv" "$table"
+	cp all.csv log.csv
+	line log.csv "-o out.csv" "${table/l=last/m=last}"
+	ends 78 "k,n,l"
+	line log.csv "-o out.csv" "${table% --final}"
+	ends 78 --final
+	line log.csv "-o out.csv" "$table"
+	ends 0
+	cmp want.final out.csv
+}
+
+@test "changed line: a converter that was added keeps nothing, and is welcome" {
+	stopped_job
+	changed "$by --icsv k | fcat | $sum"
+	ends 0
+	cmp want.csv out.csv
 }
 
 # ---- stopping ----------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "checkpoint/about.h"
 #include "run/op.h"
 #include "state/table.h"
 #include "time/timestamp.h"
@@ -178,6 +179,172 @@ emit_table(struct fcat *f, struct fl_run *run, struct fl_err *err)
 	return rc;
 }
 
+/* ---- the table in checkpoints ---------------------------------------------------------- */
+
+/*
+ * Sections, version 1
+ *	"final"  numbers by name: "seq", "vacant"; "columns", the names, a NUL behind each
+ *	"table"  an entry a row: the namespace is its arrival number, the key is the row, the
+ *	         value, int64, how often it is in the table
+ */
+
+static void
+put_names(const struct fl_header *h, struct fl_buf *out)
+{
+	for (uint32_t i = 0; i < h->column_count; i++) {
+		fl_buf_put(out, h->columns[i].name, h->columns[i].name_len);
+		fl_buf_putc(out, '\0');
+	}
+}
+
+static void
+snapshot(void *self, struct fl_run *run, struct fl_save *s)
+{
+	struct fcat *f = self;
+	struct fl_buf text = { 0 };
+
+	(void)run;
+	if (!f->final)
+		return;
+	put_names(&f->row, &text);
+	fl_save_section(s, "final", 1, NULL);
+	fl_save_int(s, "seq", (int64_t)f->seq);
+	fl_save_int(s, "vacant", (int64_t)f->vacant);
+	fl_save_bytes(s, "columns", text.data, text.len);
+	fl_buf_clear(&text);
+	fl_state_about_put(&f->row, "arrival", "int64", &text);
+	fl_save_section(s, "table", 1, text.data);
+	fl_buf_release(&text);
+	for (uint32_t i = 0; i < f->table.count; i++) {
+		struct fl_entry *e = fl_table_at(&f->table, i);
+		struct fl_key key = fl_entry_key(e);
+		struct fl_state_entry out = {
+			.ns = (const char *)&e->seq,
+			.ns_len = sizeof e->seq,
+			.key = key.p,
+			.key_len = key.len == FL_KEY_NULL ? FL_STATE_NULL_KEY : key.len,
+			.key_tags = key.tags,
+			.value = e->value,
+			.value_len = sizeof(int64_t),
+		};
+
+		if (!e->deleted)
+			fl_save_entry(s, &out);
+	}
+}
+
+static int
+other_columns(const struct fl_state_entry *e, const struct fl_buf *now, struct fl_err *err)
+{
+	struct fl_buf both[2] = { 0 };
+	const char *p[2] = { e->value, now->data };
+	size_t n[2] = { e->value_len, now->len };
+
+	for (int k = 0; k < 2; k++) {
+		for (size_t i = 0; i + 1 < n[k]; i++)
+			fl_buf_putc(&both[k], p[k][i] ? p[k][i] : ',');
+		fl_buf_putc(&both[k], '\0');
+	}
+	(void)fl_fail(err, FL_ECONFIG,
+		      "--final: the checkpoint has a table of the columns %.200s, the input has "
+		      "%.200s; another --uid begins anew",
+		      both[0].data, both[1].data);
+	fl_buf_release(&both[0]);
+	fl_buf_release(&both[1]);
+	return err->code;
+}
+
+static int
+load_numbers(struct fcat *f, struct fl_load *l, struct fl_err *err)
+{
+	int64_t seq = 1, vacant = 0;
+	struct fl_buf names = { 0 };
+	struct fl_state_entry e;
+	int rc;
+
+	put_names(&f->row, &names);
+	while ((rc = fl_load_entry(l, &e, err)) > 0) {
+		if (fl_state_is(&e, "columns") &&
+		    (e.value_len != names.len || memcmp(e.value, names.data, names.len) != 0))
+			rc = other_columns(&e, &names, err);
+		else if (fl_state_is(&e, "seq"))
+			rc = fl_state_int(&e, &seq, err);
+		else if (fl_state_is(&e, "vacant"))
+			rc = fl_state_int(&e, &vacant, err);
+		if (rc < 0)
+			break;
+	}
+	fl_buf_release(&names);
+	f->seq = (uint64_t)seq;
+	f->vacant = (uint64_t)vacant;
+	return rc;
+}
+
+static int
+load_row(struct fcat *f, struct fl_load *l, const struct fl_state_entry *in, struct fl_err *err)
+{
+	struct fl_key key = { .p = in->key, .len = in->key_len, .tags = in->key_tags };
+	struct fl_entry *e;
+	uint32_t made;
+	int64_t count;
+
+	if (in->key_len == FL_STATE_NULL_KEY)
+		key = (struct fl_key){ .p = "", .len = FL_KEY_NULL, .tags = in->key_tags };
+	if (in->ns_len != sizeof e->seq || in->value_len != sizeof count ||
+	    !fl_key_check(&key, f->row.column_count))
+		return fl_load_damaged(l, "a row", err);
+	memcpy(&count, in->value, sizeof count);
+	key.hash = fl_key_hash(&f->keys, &key);
+	if (fl_table_put(&f->table, &key, NULL, 1, 0, &e, &made, err) < 0)
+		return err->code;
+	if (!made || count < 1)
+		return fl_load_damaged(l, "a row", err);
+	memcpy(&e->seq, in->ns, sizeof e->seq);
+	memcpy(e->value, &count, sizeof count);
+	return 0;
+}
+
+static int
+restore(void *self, struct fl_run *run, struct fl_load *l, struct fl_err *err)
+{
+	struct fcat *f = self;
+	struct fl_state_section s;
+	struct fl_state_entry e;
+	int rc;
+
+	(void)run;
+	while ((rc = fl_load_section(l, &s, err)) > 0) {
+		bool rows = strcmp(s.name, "table") == 0;
+
+		if (s.version != 1 || (!rows && strcmp(s.name, "final") != 0))
+			return fl_load_unknown(l, &s, err);
+		if (!f->final)
+			return fl_fail(err, FL_ECONFIG,
+				       "the checkpoint has a table of --final, which is not given: "
+				       "give it, or another --uid");
+		if (!rows && load_numbers(f, l, err) < 0)
+			return err->code;
+		while (rows && (rc = fl_load_entry(l, &e, err)) > 0)
+			if (load_row(f, l, &e, err) < 0)
+				return err->code;
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+static bool
+is_stateful(const void *self)
+{
+	return ((const struct fcat *)self)->final;
+}
+
+static size_t
+state_bytes(const void *self)
+{
+	return ((const struct fcat *)self)->budget.used;
+}
+
 /* ---- a changelog that comes as text ---------------------------------------------------- */
 
 static int
@@ -349,10 +516,6 @@ open(void *self, struct fl_run *run, struct fl_err *err)
 {
 	struct fcat *f = self;
 
-	if (f->final && fl_run_checkpoints(run))
-		return fl_fail(err, FL_EUSAGE,
-			       "--final keeps a table that is not part of checkpoints: fold what "
-			       "fcheckpoint commit has written");
 	if (f->final)
 		return open_final(f, run, err);
 	if (f->changelog)
@@ -451,6 +614,10 @@ static const struct fl_op fcat_op = {
 	.on_end = on_end,
 	.on_frame = on_frame,
 	.close = close_cat,
+	.snapshot = snapshot,
+	.restore = restore,
+	.stateful = is_stateful,
+	.state_bytes = state_bytes,
 };
 
 int

@@ -58,6 +58,7 @@ tools_fcheckpoint_SOURCES = \
 	tools/checkpoint/source.c \
 	tools/checkpoint/source.h \
 	tools/checkpoint/spool.c \
+	tools/checkpoint/stored.c \
 	tools/checkpoint/text.c \
 	tools/checkpoint/text.h \
 	tools/checkpoint/verify.c

@@ -6,6 +6,35 @@
 
 #define NAMES_MAX FL_COLUMNS_MAX
 
+/* What is no UTF-8 has no name there. */
+static json_t *
+name_of(const struct fl_column *c)
+{
+	json_t *name = json_stringn(c->name, c->name_len);
+
+	return name ? name : json_null();
+}
+
+void
+fl_state_about_put(const struct fl_header *h, const char *ns, const char *value, struct fl_buf *out)
+{
+	json_t *columns = json_array(), *key = json_array();
+	json_t *o = json_pack("{s:s, s:s}", "namespace", ns, "value", value);
+	char *text;
+
+	for (uint32_t i = 0; i < h->column_count; i++)
+		json_array_append_new(columns, name_of(&h->columns[i]));
+	for (uint32_t i = 0; i < h->key_count; i++)
+		json_array_append_new(key, name_of(&h->columns[h->keys[i]]));
+	json_object_set_new(o, "columns", columns);
+	json_object_set_new(o, "key", key);
+	text = json_dumps(o, JSON_COMPACT);
+	fl_assert(text);
+	fl_buf_put(out, text, strlen(text) + 1);
+	free(text);
+	json_decref(o);
+}
+
 static void
 take_word(const json_t *o, const char *key, char out[32])
 {

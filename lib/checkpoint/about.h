@@ -10,7 +10,7 @@
 #include "stream/header.h"
 
 struct fl_state_about {
-	char ns[32];             /* "window", "side", …; "": not said */
+	char ns[32];             /* "window", "side", "arrival", …; "": not said */
 	char value[32];          /* "aggregates", "row", "int64", "time", "bytes"; "" */
 	char *side;              /* of a join: "left", "right"; or NULL */
 	struct fl_header header; /* .columns of rows, .keys: those that the key is of */
@@ -18,6 +18,13 @@ struct fl_state_about {
 	char **aggregates;       /* "NAME=EXPR" */
 	uint32_t aggregate_count;
 };
+
+/*
+ * Such a text, with a NUL behind it, for entries whose keys are those of h: with the names
+ * of its columns. ns and value are of the words above. Appended to out.
+ */
+void fl_state_about_put(const struct fl_header *h, const char *ns, const char *value,
+			struct fl_buf *out);
 
 void fl_state_about(const struct fl_state_section *s, struct fl_state_about *ret);
 void fl_state_about_release(struct fl_state_about *a);

@@ -59,6 +59,19 @@ is_kept(const struct cleaner *c, uint64_t id)
 	return false;
 }
 
+/* UID.aNNN.written: the last results of a sink that has ended were handed over. */
+static bool
+is_mark(const struct fl_ck_op *op, const char *name)
+{
+	const char *what;
+	uint64_t attempt;
+	size_t n;
+
+	return op->finished && fl__parse_file(name, &n, &attempt, &what) &&
+	       strcmp(what, "written") == 0 && strlen(op->uid) == n &&
+	       memcmp(op->uid, name, n) == 0;
+}
+
 /* Whether a manifest that is kept names the file of checkpoint id; name NULL: any. */
 static bool
 is_named(const struct cleaner *c, uint64_t id, const char *name)
@@ -72,7 +85,7 @@ is_named(const struct cleaner *c, uint64_t id, const char *name)
 
 			if ((op->checkpoint ? op->checkpoint : m->id) != id)
 				continue;
-			if (!name || strcmp(op->state.name, name) == 0)
+			if (!name || strcmp(op->state.name, name) == 0 || is_mark(op, name))
 				return true;
 			/* UID.aNNN.files, the directory of its other files */
 			for (uint32_t f = 0; f < op->file_count; f++)

@@ -327,18 +327,6 @@ fl_ckdir_lock_alone(struct fl_ckdir *d, int64_t wait_ms, struct fl_err *err)
 	return err->code;
 }
 
-bool
-fl_ckdir_in_use(const struct fl_ckdir *d)
-{
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	int fd = d->lock_fd >= 0 ? d->lock_fd : fl__open_below(d->fd, "lock", O_RDWR);
-	bool used = fd >= 0 && fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
-
-	if (fd >= 0 && fd != d->lock_fd)
-		(void)close(fd);
-	return used;
-}
-
 int
 fl_ckdir_try_lock(const struct fl_ckdir *d, const char *name, int *ret_fd, struct fl_err *err)
 {
@@ -359,14 +347,14 @@ bool
 fl_ckdir_is_locked(const struct fl_ckdir *d, const char *name)
 {
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	struct fl_err ignored;
-	int fd = open_lock(d, name, &ignored), rc;
+	/* through a description of its own the process would find its own lock too */
+	bool own = d->lock_fd >= 0 && strcmp(name, "lock") == 0;
+	int fd = own ? d->lock_fd : fl__open_below(d->fd, name, O_RDWR);
+	bool locked = fd >= 0 && fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 
-	if (fd < 0)
-		return false;
-	rc = fcntl(fd, F_OFD_GETLK, &l);
-	(void)close(fd);
-	return rc == 0 && l.l_type != F_UNLCK;
+	if (fd >= 0 && !own)
+		(void)close(fd);
+	return locked;
 }
 
 int

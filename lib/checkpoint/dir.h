@@ -118,12 +118,9 @@ int fl_ckdir_join_source(struct fl_ckdir *d, const char *name, struct fl_err *er
 int fl_ckdir_try_lock(const struct fl_ckdir *d, const char *name, int *ret_fd, struct fl_err *err);
 
 /*
- * Whether a pipeline is running, or what is left of one: others than this process, if it
- * is in the region. It can change at any time.
+ * Whether another process has one of the locks ("leader", "decider", and "lock": is in the
+ * region, or is what is left of it), without taking or making it. It can change at any time.
  */
-bool fl_ckdir_in_use(const struct fl_ckdir *d);
-
-/* Whether somebody has it, without taking it. */
 bool fl_ckdir_is_locked(const struct fl_ckdir *d, const char *name);
 
 /* ---- checkpoints ---- */

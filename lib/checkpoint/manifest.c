@@ -5,13 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#define XXH_INLINE_ALL /* other libraries export the same names, of other versions */
-#include <xxhash.h>
 
 #include "base/fault.h"
-#include "base/io.h"
 #include "checkpoint/below.h"
 #include "checkpoint/files.h"
 #include "checkpoint/sealed.h"
@@ -566,8 +561,8 @@ fl_manifest_newest(const struct fl_ckdir *d, struct fl_manifest *m, struct fl_er
 	if (rc < 0)
 		return fl_fail(
 			err, rc,
-			"%.600s; \"fcheckpoint verify\" tells what is sound, \"fcheckpoint rewind\" "
-			"goes back to it",
+			"%.600s; \"fcheckpoint verify\" tells what is sound, "
+			"\"fcheckpoint rewind\" goes back to it",
 			damage.msg);
 	return 1;
 }
@@ -600,111 +595,4 @@ fl_manifest_load(const struct fl_ckdir *d, const struct fl_manifest *m, const st
 	*ret_name = NULL;
 	(void)fl_wrap(err, "%s", d->path);
 	return NULL;
-}
-
-/* ---- verifying ------------------------------------------------------------------------------- */
-
-static int
-verify_state(const struct fl_ckdir *d, const struct fl_manifest *m, const struct fl_ck_op *op,
-	     struct fl_err *err)
-{
-	struct fl_state_section section;
-	char *name;
-	struct fl_load *l = fl_manifest_load(d, m, op, &name, err);
-	int rc;
-
-	if (!l)
-		return err->code;
-	while ((rc = fl_load_section(l, &section, err)) > 0)
-		;
-	fl_load_close(l);
-	free(name);
-	return rc < 0 ? fl_wrap(err, "%s", d->path) : 0;
-}
-
-/* The hash of bytes from..to of a file below the directory. */
-static int
-hash_range(const struct fl_ckdir *d, const char *name, uint64_t from, uint64_t to,
-	   uint64_t *ret_size, uint64_t *ret_hash, struct fl_err *err)
-{
-	struct fl_buf chunk = { 0 };
-	XXH3_state_t state;
-	int fd = fl__open_file(d->fd, name, ret_size, err);
-	int64_t got = 1;
-
-	if (fd < 0)
-		return fd == FL_ENOINPUT
-			       ? fl_fail(err, FL_EDATA, "%s/%s: is missing", d->path, name)
-			       : fd;
-	if (from > *ret_size || lseek(fd, (off_t)from, SEEK_SET) < 0)
-		got = 0;
-	(void)XXH3_64bits_reset(&state);
-	for (uint64_t left = to - from; left && got > 0; left -= (uint64_t)got) {
-		size_t n = left < FL_MIB(1) ? (size_t)left : FL_MIB(1);
-
-		got = fl_io_read(fd, fl_buf_reserve(&chunk, FL_MIB(1)), n, name, err);
-		if (got <= 0)
-			break;
-		(void)XXH3_64bits_update(&state, chunk.data, (size_t)got);
-	}
-	*ret_hash = XXH3_64bits_digest(&state);
-	fl_buf_release(&chunk);
-	(void)close(fd);
-	return got < 0 ? (int)got : 0;
-}
-
-static int
-verify_range(const struct fl_ckdir *d, const char *name, uint64_t from, uint64_t to, bool whole,
-	     uint64_t hash, struct fl_err *err)
-{
-	uint64_t size, found;
-	int rc = hash_range(d, name, from, to, &size, &found, err);
-
-	if (rc < 0)
-		return rc;
-	if (whole ? size != to : size < to)
-		return fl_fail(err, FL_EDATA, "%s/%s: ends at byte %llu, the manifest says %llu",
-			       d->path, name, (unsigned long long)size, (unsigned long long)to);
-	if (found != hash)
-		return fl_fail(err, FL_EDATA,
-			       "%s/%s: damaged: the checksum over bytes %llu to %llu is wrong",
-			       d->path, name, (unsigned long long)from, (unsigned long long)to);
-	return 0;
-}
-
-static int
-verify_op(const struct fl_ckdir *d, const struct fl_manifest *m, const struct fl_ck_op *op,
-	  struct fl_err *err)
-{
-	int rc = verify_state(d, m, op, err);
-
-	for (uint32_t i = 0; i < op->file_count && rc == 0; i++) {
-		const struct fl_ck_part *p = &op->files[i];
-		char path[FL_CHECKPOINT_NAME_MAX];
-
-		fl_ck_path(path, op->checkpoint ? op->checkpoint : m->id, p->name);
-		rc = verify_range(d, path, 0, p->size, true, p->hash, err);
-	}
-	return rc;
-}
-
-int
-fl_manifest_verify(const struct fl_ckdir *d, const struct fl_manifest *m, struct fl_err *err)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; i < m->op_count && rc == 0; i++)
-		rc = verify_op(d, m, &m->ops[i], err);
-	for (uint32_t i = 0; i < m->sink_count && rc == 0; i++) {
-		const struct fl_ck_sink *s = &m->sinks[i];
-
-		for (uint32_t k = 0; k < s->pending_count && rc == 0; k++) {
-			char path[FL_CHECKPOINT_NAME_MAX];
-
-			(void)snprintf(path, sizeof path, "pending/%.140s", s->pending[k].file);
-			rc = verify_range(d, path, s->pending[k].from, s->pending[k].to, false,
-					  s->pending[k].hash, err);
-		}
-	}
-	return rc;
 }

@@ -141,6 +141,36 @@ const struct fl_ck_op *fl_manifest_op(const struct fl_manifest *m, const char *u
 struct fl_load *fl_manifest_load(const struct fl_ckdir *d, const struct fl_manifest *m,
 				 const struct fl_ck_op *op, char **ret_name, struct fl_err *err);
 
+/* ---- the files of a state backend on disk (verify.c) ---- */
+
+/* Files that were hashed, by inode: hard links to them are not read again. Zeroed: none. */
+struct fl_ck_seen {
+	struct fl_buf files;
+};
+void fl_ck_seen_release(struct fl_ck_seen *s);
+
+/*
+ * The directory of the files of an operator of m, below d: "chk-0000000012/UID.aNNN.files".
+ * "": its state file has no name that tells.
+ */
+void fl_ck_files_dir(const struct fl_manifest *m, const struct fl_ck_op *op,
+		     char out[FL_CHECKPOINT_NAME_MAX]);
+
+/*
+ * Fill op->files, whose other members are there, with the names, sizes and hashes of what is
+ * in its directory UID.aNNN.files of checkpoint id; where there is none, with nothing. seen:
+ * what was hashed before, and then these.
+ */
+int fl_ck_hash_files(const struct fl_ckdir *d, uint64_t id, struct fl_ck_op *op,
+		     struct fl_ck_seen *seen, struct fl_err *err);
+
+/*
+ * Read the files of op, and compare: FL_EDATA names the one that is missing, cut off,
+ * damaged, or not of this checkpoint. They are added to seen.
+ */
+int fl_ck_verify_files(const struct fl_ckdir *d, const struct fl_manifest *m,
+		       const struct fl_ck_op *op, struct fl_ck_seen *seen, struct fl_err *err);
+
 /* Read all files that it names, and compare sizes and hashes: FL_EDATA names the
  * file and offset. */
 int fl_manifest_verify(const struct fl_ckdir *d, const struct fl_manifest *m, struct fl_err *err);

@@ -65,7 +65,8 @@ struct fl_save;
 /*
  * Begin a section. about: JSON that tells fcheckpoint show what namespace and
  * value are, or NULL. Its members, all optional:
- *	"namespace": "window" (two int64 ms: start, end) | "side" (one byte) | …
+ *	"namespace": "window" (two int64 ms: start, end) | "side" (one byte) |
+ *	             "arrival" (an int64, the arrival number of the key) | …
  *	"value": "aggregates" | "row" | "rows" | "int64" | "time" | "bytes"
  *	"aggregates": ["n=count", …]   for fl_aggs_load
  *	"columns": ["a", …]            of rows

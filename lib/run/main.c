@@ -214,6 +214,7 @@ print_counts(const struct fl_run *run)
 static void
 run_release(struct fl_run *run)
 {
+	fl__region_wait(run); /* it waits for what the operator's backend writes */
 	if (run->op->close)
 		run->op->close(run->self);
 	fl__order_release(run);
@@ -287,7 +288,10 @@ fl_main(const struct fl_op *op, int argc, char **argv)
 		rc = run_stream(&run, files, file_count, &err);
 	}
 	status = -rc;
-	if (rc < 0) {
+	if (rc == FL_EPIPE && fl_io_said_enough(STDOUT_FILENO)) {
+		fl__run_enough(&run);
+		status = 0;
+	} else if (rc < 0) {
 		struct fl_err ignored; /* one message is enough */
 
 		/* what is finished leaves before the message that says why there is no more */

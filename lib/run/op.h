@@ -116,6 +116,9 @@ struct fl_op {
 	 */
 	void (*snapshot)(void *self, struct fl_run *run, struct fl_save *s);
 
+	/* Whether this one keeps state, by its options. NULL: it does if snapshot is there. */
+	bool (*stateful)(const void *self);
+
 	/*
 	 * After open: be as at the snapshot. Called once, with the sections that
 	 * snapshot wrote, perhaps by an older version or with other arguments; what

@@ -11,8 +11,9 @@
 
 #include "base/fault.h"
 #include "base/io.h"
-#include "run/state.h"
 #include "run/run.h"
+#include "run/state.h"
+#include "state/backend.h"
 
 #define RUN_SECTION "run"
 #define OPERATOR_SECTION "operator"
@@ -115,27 +116,30 @@ static int
 other_attempt(const struct fl_region *g, const struct fl_input *in, const struct fl_header *h,
 	      struct fl_err *err)
 {
-	return fl_fail(err, FL_ETEMP,
-		       "%s is of attempt %llu of %s, but another input is of attempt %llu of %s: what "
-		       "is left of an earlier run is still there; end it and run the line again",
-		       in->name, (unsigned long long)h->attempt, h->checkpoint_dir,
-		       (unsigned long long)g->attempt.number, g->dir.path);
+	return fl_fail(
+		err, FL_ETEMP,
+		"%s is of attempt %llu of %s, but another input is of attempt %llu of %s: what "
+		"is left of an earlier run is still there; end it and run the line again",
+		in->name, (unsigned long long)h->attempt, h->checkpoint_dir,
+		(unsigned long long)g->attempt.number, g->dir.path);
 }
 
 static int
 check_state(struct fl_run *run, const struct fl_manifest *m, struct fl_err *err)
 {
 	const struct fl_region *g = &run->region;
-	bool stateful = run->op->snapshot != NULL;
+	bool stateful = run->op->stateful ? run->op->stateful(run->self)
+					  : run->op->snapshot != NULL;
 
 	for (uint32_t i = 0; i < run->input_count; i++)
 		stateful = stateful || run->in[i].header.raw;
 	if (fl_manifest_op(m, g->uid) || !stateful || g->attempt.allow_dropped)
 		return 0;
-	return fl_fail(err, FL_ECONFIG,
-		       "checkpoint %llu has no state of %s: it is new in this line, or stood elsewhere "
-		       "(--uid names it); fcheckpoint begin --allow-dropped-state lets it begin empty",
-		       (unsigned long long)m->id, g->uid);
+	return fl_fail(
+		err, FL_ECONFIG,
+		"checkpoint %llu has no state of %s: it is new in this line, or stood elsewhere "
+		"(--uid names it); fcheckpoint begin --allow-dropped-state lets it begin empty",
+		(unsigned long long)m->id, g->uid);
 }
 
 static int
@@ -151,7 +155,8 @@ load_run(struct fl_run *run, struct fl_err *err)
 		if (rc < 0)
 			return rc;
 	}
-	return rc < 0 ? rc : fl_load_damaged(run->region.load, "the operator's part is missing", err);
+	return rc < 0 ? rc
+		      : fl_load_damaged(run->region.load, "the operator's part is missing", err);
 }
 
 /* Find this operator's state in the checkpoint, and read the runner's part of it. */
@@ -169,6 +174,10 @@ open_state(struct fl_run *run, struct fl_err *err)
 	if (op) {
 		FL_FAULT("restore.manifest");
 		g->finished = op->finished;
+		if (!op->finished)
+			rc = fl_ck_verify_files(&g->dir, &m, op, &g->seen, err);
+	}
+	if (op && rc == 0) {
 		g->load = fl_manifest_load(&g->dir, &m, op, &g->state_name, err);
 		rc = g->load ? load_run(run, err) : err->code;
 		FL_FAULT("restore.run");
@@ -187,7 +196,8 @@ fl__region_enter(struct fl_run *run, uint32_t i, const struct fl_header *h, stru
 	if (!h->checkpoint_dir)
 		return 0;
 	if (g->joined)
-		return h->attempt == g->attempt.number && strcmp(h->checkpoint_dir, g->dir.path) == 0
+		return h->attempt == g->attempt.number &&
+				       strcmp(h->checkpoint_dir, g->dir.path) == 0
 			       ? 0
 			       : other_attempt(g, &run->in[i], h, err);
 	if (fl_ckdir_open(&g->dir, h->checkpoint_dir, false, err) < 0 ||
@@ -200,8 +210,7 @@ fl__region_enter(struct fl_run *run, uint32_t i, const struct fl_header *h, stru
 	fl_random(&random, sizeof random);
 	(void)snprintf(g->instance, sizeof g->instance, "%016llx", (unsigned long long)random);
 	fl_fault_uid(g->uid);
-	if (fl_uid_check(g->uid, err) < 0 ||
-	    fl_ckdir_claim(&g->dir, g->uid, g->instance, err) < 0)
+	if (fl_uid_check(g->uid, err) < 0 || fl_ckdir_claim(&g->dir, g->uid, g->instance, err) < 0)
 		return err->code;
 	g->joined = true;
 	g->restore_id = h->restore_id;
@@ -220,7 +229,8 @@ fl__region_restore(struct fl_run *run, struct fl_err *err)
 		return 0;
 	if (!g->finished && run->op->restore && run->was_opened)
 		rc = run->op->restore(run->self, run, g->load, err);
-	else if (run->was_opened && !run->op->restore && (rc = fl_load_section(g->load, &s, err)) > 0)
+	else if (run->was_opened && !run->op->restore &&
+		 (rc = fl_load_section(g->load, &s, err)) > 0)
 		rc = fl_fail(err, FL_ECONFIG, "%s has state, but %s keeps none", g->state_name,
 			     run->op->name);
 	FL_FAULT("restore.operator");
@@ -259,6 +269,10 @@ commit_state(struct fl_snapshot_job *job, struct fl_ckfile *f, struct fl_err *er
 	op->state.size = fl_save_size(job->save);
 	op->state.hash = fl_save_hash(job->save);
 	op->entries = fl_save_entries(job->save);
+	if (job->backend && fl_backend_checkpointed(job->backend, err) < 0)
+		return err->code;
+	if (job->backend && fl_ck_hash_files(job->dir, job->done.id, op, job->seen, err) < 0)
+		return err->code;
 	if (sync_sides(job, err) < 0 || fl_ckfile_commit(job->dir, f, err) < 0)
 		return err->code;
 	op->duration_ms = (fl_clock_us() - job->began_us) / 1000;
@@ -269,6 +283,16 @@ commit_state(struct fl_snapshot_job *job, struct fl_ckfile *f, struct fl_err *er
 		job->stats->checkpoint = (int64_t)job->done.id;
 	}
 	return job->own_done ? 0 : fl_ck_put_done(job->dir, &job->done, err);
+}
+
+void
+fl__region_files(struct fl_run *run, struct fl_backend *b)
+{
+	struct fl_snapshot_job *job = &run->region.job;
+
+	job->backend = b;
+	free(job->done.op.backend);
+	job->done.op.backend = fl_xstrdup("rocksdb");
 }
 
 /* A state in memory. */
@@ -316,6 +340,9 @@ write_in_child(struct fl_run *run, struct fl_ckfile *f)
 	run->op->snapshot(run->self, run, job->save);
 	FL_FAULT("child.written");
 	rc = fl_save_end(job->save, &err);
+	/* what the stream waited for is the parent's return, not the child's turn to run */
+	if (job->stats && job->stats->stood_us)
+		job->done.op.stall_us = job->stats->stood_us;
 	if (rc == 0)
 		rc = commit_state(job, f, &err);
 	if (rc < 0) {
@@ -356,13 +383,15 @@ begin_job(struct fl_run *run, const struct fl_barrier *b, bool finished)
 
 	fl_ck_file(name, g->uid, g->attempt.number, "state");
 	job->dir = &g->dir;
+	job->seen = &g->seen;
+	job->backend = NULL;
 	job->stats = run->stats;
 	job->done = (struct fl_ck_done){
 		.id = b->id,
 		.attempt = g->attempt.number,
 		.op = { .uid = fl_xstrdup(g->uid),
 			.tool = fl_xstrdup(run->op->name),
-			.backend = fl_xstrdup(run->opt.backend == 1 ? "rocksdb" : "memory"),
+			.backend = fl_xstrdup("memory"),
 			.state.name = fl_xstrdup(name),
 			.checkpoint = b->id,
 			.finished = finished },
@@ -420,6 +449,8 @@ snapshot_large(struct fl_run *run, struct fl_err *err)
 	}
 	fl_save_section(job->save, OPERATOR_SECTION, RUN_VERSION, NULL);
 	FL_FAULT("snapshot.fork");
+	if (job->stats)
+		job->stats->stood_us = 0;
 	pid = fork();
 	if (pid == 0)
 		write_in_child(run, &f);
@@ -431,6 +462,8 @@ snapshot_large(struct fl_run *run, struct fl_err *err)
 	}
 	(void)close(f.fd); /* the child's now */
 	job->child = pid;
+	if (job->stats)
+		job->stats->stood_us = fl_clock_us() - job->began_us;
 	return 0;
 }
 
@@ -439,14 +472,13 @@ static int
 snapshot_now(struct fl_run *run, bool *ret_async, struct fl_err *err)
 {
 	struct fl_snapshot_job *job = &run->region.job;
-	bool large = run->opened && run->op->state_bytes && !job->own_done &&
-		     run->op->state_bytes(run->self) > CHILD_BYTES;
-
 	*ret_async = !job->own_done;
 	if (run->opened && run->op->before_snapshot &&
 	    run->op->before_snapshot(run->self, run, err) < 0)
 		return err->code;
-	if (large)
+	/* what is in files is not copied; and a child would not have the backend's threads */
+	if (run->opened && run->op->state_bytes && !job->own_done && !job->backend &&
+	    run->op->state_bytes(run->self) > CHILD_BYTES)
 		return snapshot_large(run, err);
 	if (snapshot_small(run, err) < 0)
 		return err->code;
@@ -504,6 +536,7 @@ fl__region_release(struct fl_run *run)
 	free(g->state_name);
 	fl_attempt_release(&g->attempt);
 	fl_buf_release(&g->job.sync);
+	fl_ck_seen_release(&g->seen);
 	fl_ckdir_close(&g->dir);
 	free(g->uid);
 }

@@ -24,17 +24,20 @@
 struct fl_run;
 struct fl_header;
 struct fl_stats;
+struct fl_backend;
 
 /* A snapshot that is being made durable. */
 struct fl_snapshot_job {
 	bool running;
-	pthread_t thread;    /* small states */
-	int64_t child;       /* large ones: its pid; 0: none */
+	pthread_t thread;     /* small states */
+	int64_t child;        /* large ones: its pid; 0: none */
 	struct fl_save *save; /* in memory */
 	struct fl_ck_done done;
 	struct fl_ckdir *dir;
-	bool own_done; /* the operator writes .done */
-	struct fl_buf sync; /* int: descriptors of side files, to be fsynced */
+	struct fl_ck_seen *seen;
+	struct fl_backend *backend; /* which makes files of this checkpoint; NULL: none does */
+	bool own_done;              /* the operator writes .done */
+	struct fl_buf sync;         /* int: descriptors of side files, to be fsynced */
 	int64_t began_us;
 	struct fl_stats *stats; /* where the numbers are told */
 };
@@ -46,13 +49,14 @@ struct fl_region {
 	char *uid;
 	char instance[17];
 	uint64_t restore_id;
-	bool finished;         /* restored from after its end: nothing is left to do */
-	struct fl_load *load;  /* at the operator's part; NULL: nothing to restore */
-	char *state_name;      /* of the file that load reads */
-	bool signals;          /* the thread that takes signals runs */
-	atomic_bool ending;    /* … and is to end */
+	bool finished;        /* restored from after its end: nothing is left to do */
+	struct fl_load *load; /* at the operator's part; NULL: nothing to restore */
+	char *state_name;     /* of the file that load reads */
+	bool signals;         /* the thread that takes signals runs */
+	atomic_bool ending;   /* … and is to end */
 	pthread_t signals_thread;
 	struct fl_snapshot_job job;
+	struct fl_ck_seen seen;   /* the files of the state backend, as of the last checkpoint */
 	int64_t first_barrier_us; /* alignment began */
 };
 
@@ -60,8 +64,7 @@ struct fl_region {
  * Header h of input i has come. In a region: join it, once; the same attempt on all
  * inputs. Outside: nothing.
  */
-int fl__region_enter(struct fl_run *run, uint32_t i, const struct fl_header *h,
-		     struct fl_err *err);
+int fl__region_enter(struct fl_run *run, uint32_t i, const struct fl_header *h, struct fl_err *err);
 
 /*
  * The uid of this tool behind header h: what --uid says, or the tool's name and its
@@ -75,6 +78,9 @@ int fl__region_restore(struct fl_run *run, struct fl_err *err);
 /* A barrier is aligned, or the end has come (finished). */
 int fl__region_snapshot(struct fl_run *run, const struct fl_barrier *b, bool finished,
 			struct fl_err *err);
+
+/* In before_snapshot: the operator's backend has begun to make files of the checkpoint. */
+void fl__region_files(struct fl_run *run, struct fl_backend *b);
 
 /*
  * The tool ends with a failure of its own (not told by another): begin hears of it

@@ -257,10 +257,11 @@ fl_run_bad(struct fl_run *run, const struct fl_batch *b, const struct fl_badrows
 	if (run->opt.on_error == 0)
 		run->good_rows = bad->first;
 	if (run->opt.on_error == 0 && line)
-		return fl_fail(err, FL_EDATA, "%s:%llu: %s%s%s", file, (unsigned long long)line,
-			       what, colon, bad->reason);
+		return fl_fail(err, FL_EDATA, "%s:%llu: %s%s%s%s", file, (unsigned long long)line,
+			       what, colon, bad->reason, bad->place);
 	if (run->opt.on_error == 0)
-		return fl_fail(err, FL_EDATA, "bad record: %s%s%s", what, colon, bad->reason);
+		return fl_fail(err, FL_EDATA, "bad record: %s%s%s%s", what, colon, bad->reason,
+			       bad->place);
 	run->bad_records += bad->count;
 	for (uint32_t i = bad->first; run->opt.reject && i < b->rows && rc == 0; i++) {
 		struct fl_buf text = { 0 };
@@ -467,6 +468,13 @@ open_operator(struct fl_run *run, struct fl_err *err)
 	return fl_output_header(&run->out, &run->out_header, err);
 }
 
+void
+fl__run_enough(const struct fl_run *run)
+{
+	for (uint32_t i = 0; i < run->input_count; i++)
+		fl_io_say_enough(fl_input_fd(&run->in[i]));
+}
+
 int
 fl__run_explain(struct fl_run *run, struct fl_err *err)
 {
@@ -479,6 +487,7 @@ fl__run_explain(struct fl_run *run, struct fl_err *err)
 	fl__explain(run, &plan);
 	rc = fl_io_write(STDOUT_FILENO, plan.data, plan.len, "standard output", err);
 	fl_buf_release(&plan);
+	fl__run_enough(run);
 	run->explained = run->ended = true;
 	return rc;
 }

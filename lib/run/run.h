@@ -80,6 +80,9 @@ int fl_run_loop(struct fl_run *run, struct fl_err *err);
 /* Open the output; the inputs are known. */
 int fl__run_open_output(struct fl_run *run, struct fl_err *err);
 
+/* Tell those before this tool that it ends because no more is wanted. */
+void fl__run_enough(const struct fl_run *run);
+
 /* --explain: print the plan, and end. */
 int fl__run_explain(struct fl_run *run, struct fl_err *err);
 

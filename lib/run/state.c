@@ -263,15 +263,16 @@ reopen_file(struct fl_input *in, const struct standing *st, struct fl_err *err)
 	if (fstat(in->fd, &now) < 0 || (int64_t)now.st_dev != st->file_dev ||
 	    (int64_t)now.st_ino != st->file_ino)
 		return fl_fail(err, FL_ECONFIG,
-			       "%s is not the file that was being read at the checkpoint", in->name);
+			       "%s is not the file that was being read at the checkpoint",
+			       in->name);
 	if (fl_input_skip(in, (uint64_t)st->file_taken, err) < 0)
 		return err->code;
 	if (st->before.len == 0 || in->gzip)
 		return 0;
 	if (st->before.len != sizeof before)
 		return fl_fail(err, FL_EDATA, "the place in %s is damaged", in->name);
-	if (fl_io_read_at(in->fd, before, sizeof before,
-			  (uint64_t)st->file_taken - BEFORE_MAX, in->name, err) < 0)
+	if (fl_io_read_at(in->fd, before, sizeof before, (uint64_t)st->file_taken - BEFORE_MAX,
+			  in->name, err) < 0)
 		return err->code;
 	if (memcmp(before, st->before.data, sizeof before) != 0)
 		return fl_fail(err, FL_ECONFIG, "%s was changed since the checkpoint", in->name);
@@ -290,13 +291,14 @@ restore_text(struct fl_run *run, uint32_t i, const struct standing *st, struct f
 	if (!in->raw) /* it was begun, to see what it is: from here on it stands elsewhere */
 		fl_input_reset(in);
 	if (!fl_reader_type(format) || (in->opt->in && strcmp(in->opt->in, format) != 0))
-		rc = fl_fail(err, FL_ECONFIG, "the input was read as %s at the checkpoint, not as %s",
-			     format, in->opt->in ? in->opt->in : "?");
+		rc = fl_fail(err, FL_ECONFIG,
+			     "the input was read as %s at the checkpoint, not as %s", format,
+			     in->opt->in ? in->opt->in : "?");
 	if (rc == 0)
 		rc = fl_header_decode(&columns, st->header.data, st->header.len, err);
 	if (rc == 0)
-		rc = fl_input_restore_text(in, format, &columns, (uint32_t)st->columns,
-					   &st->reader, &st->assigner, err);
+		rc = fl_input_restore_text(in, format, &columns, (uint32_t)st->columns, &st->reader,
+					   &st->assigner, err);
 	if (rc == 0 && !in->raw)
 		rc = reopen_file(in, st, err);
 	fl_header_release(&columns);

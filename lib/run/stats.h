@@ -34,6 +34,7 @@ struct fl_stats {
 	_Atomic int64_t checkpoint_ms;
 	_Atomic int64_t checkpoint_stall_us;
 	_Atomic int64_t checkpoint_bytes;
+	_Atomic int64_t stood_us; /* for the child that makes one: how long its parent stood still */
 };
 
 /* Make the page of a tool; where that is not possible, one that nobody else sees. */

@@ -16,6 +16,7 @@
 
 #include "base/fault.h"
 #include "base/io.h"
+#include "state/behind.h"
 
 #ifndef FLUE_PKGLIBDIR /* the Makefile says both */
 #define FLUE_PKGLIBDIR "/usr/local/lib/flue"
@@ -31,6 +32,7 @@ struct fl_backend {
 	void *module;
 	const struct fl_store_ops *ops;
 	struct fl_store *store;
+	struct fl_behind *behind; /* what writes to it */
 	char *dir;
 	size_t memory_max;
 	struct fl_buf items, other, key; /* scratch */
@@ -205,8 +207,10 @@ fl_backend_open(const struct fl_backend_options *o, struct fl_err *err)
 	so.write_bytes = b->memory_max / 64;
 	if (rc == 0)
 		b->store = b->ops->open(&so, err);
-	if (b->store)
+	if (b->store) {
+		b->behind = fl_behind_new(b->ops, b->store, b->memory_max / 32);
 		return b;
+	}
 	fl_backend_close(b);
 	return NULL;
 }
@@ -216,6 +220,7 @@ fl_backend_close(struct fl_backend *b)
 {
 	if (!b)
 		return;
+	fl_behind_close(b->behind);
 	if (b->store)
 		b->ops->close(b->store);
 	if (b->dir)
@@ -241,7 +246,13 @@ fl_backend_cache_max(const struct fl_backend *b)
 int
 fl_backend_checkpoint(struct fl_backend *b, const char *dir, struct fl_err *err)
 {
-	return b->ops->checkpoint(b->store, dir, err);
+	return fl_behind_checkpoint(b->behind, dir, err);
+}
+
+int
+fl_backend_checkpointed(struct fl_backend *b, struct fl_err *err)
+{
+	return fl_behind_checkpointed(b->behind, err);
 }
 
 /* ---- keys on disk ----------------------------------------------------------------------- */
@@ -352,6 +363,8 @@ sorted(struct fl_backend *b, const void *const *what, const struct fl_key *keys,
 
 		item[i] = (struct item){ order_of(&k), what ? what[i] : &keys[i] };
 	}
+	if (n < 2)
+		return item;
 	item = radix_sort(item, other, n);
 	settle_ties(item, n, what != NULL);
 	return item;
@@ -363,14 +376,13 @@ int
 fl_backend_begin(struct fl_backend *b, struct fl_err *err)
 {
 	FL_FAULT("rocksdb.write");
-	return b->ops->write_begin(b->store, err);
+	return fl_behind_begin(b->behind, err);
 }
 
 int
 fl_backend_end(struct fl_backend *b, struct fl_err *err)
 {
-	FL_FAULT("rocksdb.written");
-	return b->ops->write_end(b->store, err);
+	return fl_behind_end(b->behind, err);
 }
 
 int
@@ -382,6 +394,7 @@ fl_backend_write(struct fl_backend *b, struct fl_bytes ns, struct fl_entry *cons
 
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct fl_key k = fl_entry_key(item[i].what);
+		struct fl_bytes value = { 0 };
 
 		if (i + 8 < n)
 			__builtin_prefetch(item[i + 8].what);
@@ -389,8 +402,10 @@ fl_backend_write(struct fl_backend *b, struct fl_bytes ns, struct fl_entry *cons
 		fl_buf_clear(&b->value);
 		put_key(&b->key, ns, item[i].order, &k);
 		encode(ctx, item[i].what, &b->value);
-		rc = b->ops->write_put(b->store, (struct fl_bytes){ b->key.data, b->key.len },
-				       (struct fl_bytes){ b->value.data, b->value.len }, part, err);
+		if (b->value.len)
+			value = (struct fl_bytes){ b->value.data, b->value.len };
+		rc = fl_behind_put(b->behind, (struct fl_bytes){ b->key.data, b->key.len }, value,
+				   part, err);
 	}
 	return rc;
 }
@@ -400,7 +415,14 @@ fl_backend_drop(struct fl_backend *b, struct fl_bytes ns, struct fl_err *err)
 {
 	fl_buf_clear(&b->key);
 	put_end(&b->key, ns);
-	return b->ops->drop_range(b->store, ns, (struct fl_bytes){ b->key.data, b->key.len }, err);
+	return fl_behind_drop(b->behind, ns, (struct fl_bytes){ b->key.data, b->key.len }, err);
+}
+
+int
+fl_backend_drop_range(struct fl_backend *b, struct fl_bytes from, struct fl_bytes to,
+		      struct fl_err *err)
+{
+	return fl_behind_drop(b->behind, from, to, err);
 }
 
 /* ---- reading ---------- */
@@ -429,7 +451,9 @@ fl_backend_get(struct fl_backend *b, struct fl_bytes ns, const struct fl_key *ke
 		key[i].p = b->keys.data + at;
 		at += key[i].n;
 	}
-	rc = b->ops->get(b->store, key, n, found, err);
+	rc = fl_behind_settle(b->behind, err);
+	if (rc == 0)
+		rc = b->ops->get(b->store, key, n, found, err);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		ret[(const struct fl_key *)item[i].what - keys] = found[i];
 	return rc;
@@ -440,20 +464,29 @@ struct fl_backend_walk {
 	struct fl_store_iter *it;
 	size_t ns_len;
 	char end[NS_MAX + 1];
+	struct fl_err failed; /* what was written before could not be: told by the first next */
 };
+
+struct fl_backend_walk *
+fl_backend_walk_range(struct fl_backend *b, struct fl_bytes from, struct fl_bytes to, size_t ns_len)
+{
+	struct fl_backend_walk *w = fl_xcalloc(1, sizeof *w);
+
+	fl_assert(ns_len <= NS_MAX && to.n <= sizeof w->end);
+	memcpy(w->end, to.p, to.n);
+	w->backend = b;
+	w->ns_len = ns_len;
+	(void)fl_behind_settle(b->behind, &w->failed);
+	w->it = b->ops->iter_open(b->store, from, (struct fl_bytes){ w->end, to.n });
+	return w;
+}
 
 struct fl_backend_walk *
 fl_backend_walk_open(struct fl_backend *b, struct fl_bytes ns)
 {
-	struct fl_backend_walk *w = fl_xcalloc(1, sizeof *w);
-
-	fl_assert(ns.n <= NS_MAX);
-	memcpy(w->end, ns.p, ns.n);
-	w->end[ns.n] = (char)FL_KEY_GROUPS;
-	w->backend = b;
-	w->ns_len = ns.n;
-	w->it = b->ops->iter_open(b->store, ns, (struct fl_bytes){ w->end, ns.n + 1 });
-	return w;
+	fl_buf_clear(&b->key);
+	put_end(&b->key, ns);
+	return fl_backend_walk_range(b, ns, (struct fl_bytes){ b->key.data, b->key.len }, ns.n);
 }
 
 int
@@ -461,8 +494,13 @@ fl_backend_walk_next(struct fl_backend_walk *w, struct fl_bytes *order, struct f
 		     struct fl_bytes *value, struct fl_err *err)
 {
 	struct fl_bytes stored;
-	int rc = w->backend->ops->iter_next(w->it, &stored, value, err);
+	int rc;
 
+	if (w->failed.code) {
+		*err = w->failed;
+		return w->failed.code;
+	}
+	rc = w->backend->ops->iter_next(w->it, &stored, value, err);
 	if (rc <= 0)
 		return rc;
 	if (stored.n < w->ns_len + HEAD)

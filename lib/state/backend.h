@@ -47,13 +47,15 @@ void fl_backend_close(struct fl_backend *b); /* NULL is fine */
 /* How much the tables may hold before they have to be written. */
 size_t fl_backend_cache_max(const struct fl_backend *b);
 
-/* The value of an entry, appended to out. */
+/* The value of an entry, appended to out. Nothing: the key is deleted. */
 typedef void fl_backend_encode(void *ctx, const struct fl_entry *e, struct fl_buf *out);
 
 /*
  * Write entries as one batch: begin, then write for one namespace after the other,
  * ascending, with their entries in any order, then end. part: their values are to be
- * merged with what is there; else they replace it. After an error there is no end.
+ * merged with what is there; else they replace it. After an error there is no end. Values
+ * are encoded in the calls; a thread writes them (behind.h): an error may be told by a
+ * later call.
  */
 int fl_backend_begin(struct fl_backend *b, struct fl_err *err);
 int fl_backend_end(struct fl_backend *b, struct fl_err *err);
@@ -69,17 +71,33 @@ int fl_backend_get(struct fl_backend *b, struct fl_bytes ns, const struct fl_key
 /* All of a namespace is deleted. */
 int fl_backend_drop(struct fl_backend *b, struct fl_bytes ns, struct fl_err *err);
 
+/* All of the namespaces from .. to (not included). */
+int fl_backend_drop_range(struct fl_backend *b, struct fl_bytes from, struct fl_bytes to,
+			  struct fl_err *err);
+
 /* All of a namespace, in the order of keys on disk, which is the same in all namespaces. */
 struct fl_backend_walk;
 struct fl_backend_walk *fl_backend_walk_open(struct fl_backend *b, struct fl_bytes ns);
 
-/* 1, 0 at the end. order: the key on disk behind the namespace. Valid until the next. */
+/* All of the namespaces from .. to (not included), all of ns_len bytes. Copied. */
+struct fl_backend_walk *fl_backend_walk_range(struct fl_backend *b, struct fl_bytes from,
+					      struct fl_bytes to, size_t ns_len);
+
+/*
+ * 1, 0 at the end. order: the key on disk behind the namespace, which is the ns_len bytes
+ * before it. Valid until the next.
+ */
 int fl_backend_walk_next(struct fl_backend_walk *w, struct fl_bytes *order, struct fl_key *key,
 			 struct fl_bytes *value, struct fl_err *err);
 void fl_backend_walk_close(struct fl_backend_walk *w);
 
-/* All of it as files in the new directory dir, durable but for its own name. */
+/*
+ * All of it as files in the new directory dir, durable but for its own name, as it is now:
+ * it is begun, a thread makes it. fl_backend_checkpointed, in any thread, waits for it, and
+ * tells whether it could be made.
+ */
 int fl_backend_checkpoint(struct fl_backend *b, const char *dir, struct fl_err *err);
+int fl_backend_checkpointed(struct fl_backend *b, struct fl_err *err);
 
 /*
  * Sorting by arrival number in bounded memory: any number of put, then finish, which

@@ -27,13 +27,12 @@ struct fl_store {
 	rocksdb_options_t *options;
 	rocksdb_cache_t *cache;
 	rocksdb_readoptions_t *read;
-	rocksdb_writeoptions_t *write;
 	rocksdb_envoptions_t *env;
 	rocksdb_ingestexternalfileoptions_t *ingest;
 	rocksdb_sstfilewriter_t *batch; /* being written */
 	char *batch_path;
 	size_t batch_keys;
-	uint64_t batches;
+	struct fl_buf drops; /* struct range, then from, to …: for the next batch */
 	char *dir;
 	struct fl_store_options said;
 	rocksdb_pinnableslice_t **got; /* of the last get */
@@ -41,9 +40,15 @@ struct fl_store {
 	size_t got_cap;
 };
 
+/* Before the two keys of a range that is dropped. */
+struct range {
+	size_t from, to; /* lengths */
+};
+
 struct fl_store_iter {
 	rocksdb_iterator_t *it;
 	rocksdb_readoptions_t *read;
+	struct fl_err failed; /* at the opening; code 0: nothing has */
 	bool begun;
 };
 
@@ -173,9 +178,9 @@ close_store(struct fl_store *s)
 	rocksdb_ingestexternalfileoptions_destroy(s->ingest);
 	rocksdb_envoptions_destroy(s->env);
 	rocksdb_readoptions_destroy(s->read);
-	rocksdb_writeoptions_destroy(s->write);
 	rocksdb_options_destroy(s->options);
 	rocksdb_cache_destroy(s->cache);
+	fl_buf_release(&s->drops);
 	free(s->batch_path);
 	free(s->dir);
 	free(s);
@@ -194,11 +199,9 @@ open_store(const struct fl_store_options *said, struct fl_err *err)
 	s->dir = fl_xstrdup(said->dir);
 	s->options = rocksdb_options_create();
 	s->read = rocksdb_readoptions_create();
-	s->write = rocksdb_writeoptions_create();
 	s->env = rocksdb_envoptions_create();
 	s->ingest = rocksdb_ingestexternalfileoptions_create();
 	set_options(s);
-	rocksdb_writeoptions_disable_WAL(s->write, 1);
 	rocksdb_ingestexternalfileoptions_set_move_files(s->ingest, 1);
 	fl_buf_printf(&path, "%s/batch.sst", s->dir);
 	s->batch_path = fl_xstrndup(path.data, path.len);
@@ -237,11 +240,34 @@ write_put(struct fl_store *s, struct fl_bytes key, struct fl_bytes value, bool p
 	char *message = NULL;
 
 	s->batch_keys++;
-	if (part)
+	if (!value.p)
+		rocksdb_sstfilewriter_delete(s->batch, key.p, key.n, &message);
+	else if (part)
 		rocksdb_sstfilewriter_merge(s->batch, key.p, key.n, value.p, value.n, &message);
 	else
 		rocksdb_sstfilewriter_put(s->batch, key.p, key.n, value.p, value.n, &message);
 	return message ? failed(err, "write", message) : 0;
+}
+
+/*
+ * What was dropped goes into the file, too: before its keys, which it does not cover. Into
+ * the database itself RocksDB 7 would take it badly: what was taken in beside a memtable
+ * that is not empty can end up in the wrong order, and all that follows fails.
+ */
+static void
+put_drops(struct fl_store *s, char **message)
+{
+	const char *p = s->drops.data, *end = p + s->drops.len;
+
+	while (p < end && !*message) {
+		struct range r;
+
+		memcpy(&r, p, sizeof r);
+		p += sizeof r;
+		rocksdb_sstfilewriter_delete_range(s->batch, p, r.from, p + r.from, r.to, message);
+		p += r.from + r.to;
+		s->batch_keys++;
+	}
 }
 
 static int
@@ -250,26 +276,40 @@ write_end(struct fl_store *s, struct fl_err *err)
 	const char *path = s->batch_path;
 	char *message = NULL;
 
-	if (s->batch_keys)
+	put_drops(s, &message);
+	if (!message && s->batch_keys)
 		rocksdb_sstfilewriter_finish(s->batch, &message);
 	rocksdb_sstfilewriter_destroy(s->batch);
 	s->batch = NULL;
 	if (!message && s->batch_keys)
 		rocksdb_ingest_external_file(s->db, &path, 1, s->ingest, &message);
-	return message ? failed(err, "write", message) : 0;
+	if (message)
+		return failed(err, "write", message);
+	fl_buf_clear(&s->drops);
+	return 0;
 }
 
 static int
 drop_range(struct fl_store *s, struct fl_bytes from, struct fl_bytes to, struct fl_err *err)
 {
+	struct range r = { from.n, to.n };
 	char *message = NULL;
 
-	/* whole files at once, what is left by a mark */
+	fl_buf_put(&s->drops, &r, sizeof r);
+	fl_buf_put(&s->drops, from.p, from.n);
+	fl_buf_put(&s->drops, to.p, to.n);
+	/* whole files at once */
 	rocksdb_delete_file_in_range(s->db, from.p, from.n, to.p, to.n, &message);
-	if (!message)
-		rocksdb_delete_range_cf(s->db, s->write, s->column, from.p, from.n, to.p, to.n,
-					&message);
 	return message ? failed(err, "delete", message) : 0;
+}
+
+/* What was dropped is to be gone before anything is read, or kept as a checkpoint. */
+static int
+settle_drops(struct fl_store *s, struct fl_err *err)
+{
+	if (!s->drops.len)
+		return 0;
+	return write_begin(s, err) < 0 || write_end(s, err) < 0 ? err->code : 0;
 }
 
 /* ---- reading ---------- */
@@ -281,7 +321,7 @@ get(struct fl_store *s, const struct fl_bytes *keys, size_t n, struct fl_bytes *
 	const char **p = fl_xcalloc(n + 1, sizeof *p);
 	size_t *len = fl_xcalloc(n + 1, sizeof *len);
 	char **message = fl_xcalloc(n + 1, sizeof *message);
-	int rc = 0;
+	int rc = settle_drops(s, err);
 
 	for (size_t i = 0; i < s->got_count; i++)
 		rocksdb_pinnableslice_destroy(s->got[i]);
@@ -319,6 +359,7 @@ iter_open(struct fl_store *s, struct fl_bytes from, struct fl_bytes to)
 	rocksdb_readoptions_set_iterate_upper_bound(it->read, to.p, to.n);
 	rocksdb_readoptions_set_fill_cache(it->read, 0);
 	rocksdb_readoptions_set_readahead_size(it->read, FL_KIB(256));
+	(void)settle_drops(s, &it->failed);
 	it->it = rocksdb_create_iterator(s->db, it->read);
 	rocksdb_iter_seek(it->it, from.p, from.n);
 	return it;
@@ -330,6 +371,10 @@ iter_next(struct fl_store_iter *it, struct fl_bytes *key, struct fl_bytes *value
 {
 	char *message = NULL;
 
+	if (it->failed.code) {
+		*err = it->failed;
+		return err->code;
+	}
 	if (it->begun)
 		rocksdb_iter_next(it->it);
 	it->begun = true;
@@ -358,8 +403,11 @@ static int
 checkpoint(struct fl_store *s, const char *dir, struct fl_err *err)
 {
 	char *message = NULL;
-	rocksdb_checkpoint_t *c = rocksdb_checkpoint_object_create(s->db, &message);
+	rocksdb_checkpoint_t *c;
 
+	if (settle_drops(s, err) < 0)
+		return err->code;
+	c = rocksdb_checkpoint_object_create(s->db, &message);
 	if (!message)
 		rocksdb_checkpoint_create(c, dir, 0, &message);
 	if (c)

@@ -18,7 +18,7 @@
 #include "base/err.h"
 
 #define FL_STORE_SYMBOL "fl_store_module"
-#define FL_STORE_VERSION 1u
+#define FL_STORE_VERSION 2u
 
 struct fl_store;
 struct fl_store_iter;
@@ -45,7 +45,10 @@ struct fl_store_ops {
 	struct fl_store *(*open)(const struct fl_store_options *o, struct fl_err *err);
 	void (*close)(struct fl_store *s);
 
-	/* One batch, keys ascending, each once: begin, put … put, end. */
+	/*
+	 * One batch, keys ascending, each once: begin, put … put, end. A value of which p is
+	 * NULL: the key is deleted.
+	 */
 	int (*write_begin)(struct fl_store *s, struct fl_err *err);
 	int (*write_put)(struct fl_store *s, struct fl_bytes key, struct fl_bytes value, bool part,
 			 struct fl_err *err);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* memmem */
 #include "window/parts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fault.h"
-#include "checkpoint/dir.h"
-#include "run/options.h"
+#include "run/statefiles.h"
+#include "window/save.h"
 
 /* ---- values -------------------------------------------------------------------------- */
 
@@ -113,43 +111,19 @@ copy_aggs(struct fl_parts *p, struct fl_run *run, const struct fl_aggs *aggs, st
 	return rc;
 }
 
-/* work/UID.aNNN in the checkpoint directory; NULL outside of a region. */
-static char *
-work_dir(struct fl_run *run)
-{
-	const struct fl_ckdir *d = fl_run_checkpoints(run);
-	struct fl_buf path = { 0 };
-	char *dir;
-
-	if (!d)
-		return NULL;
-	fl_buf_printf(&path, "%s/work/%s.a%llu", d->path, fl_run_uid(run),
-		      (unsigned long long)d->attempt);
-	dir = fl_xstrndup(path.data, path.len);
-	fl_buf_release(&path);
-	return dir;
-}
-
 int
 fl_parts_open(struct fl_parts *p, struct fl_run *run, const struct fl_aggs *aggs, const char *from,
 	      struct fl_err *err)
 {
 	struct fl_backend_options o = { .from = from, .merge = merge, .merge_ctx = p };
-	char *dir;
-	int rc;
 
 	*p = (struct fl_parts){ 0 };
-	if (fl_run_options(run)->backend != FL_STATE_ROCKSDB)
+	if (!fl_statefiles_wanted(run))
 		return 0;
 	(void)pthread_mutex_init(&p->lock, NULL);
-	rc = copy_aggs(p, run, aggs, err);
-	o.dir = dir = work_dir(run);
-	o.memory_max = fl_run_memory_max(run);
-	if (o.memory_max == SIZE_MAX)
-		o.memory_max = FL_BACKEND_MEMORY;
-	if (rc == 0)
-		p->backend = fl_backend_open(&o, err);
-	free(dir);
+	if (copy_aggs(p, run, aggs, err) < 0)
+		return err->code;
+	p->backend = fl_statefiles_open(run, o, err);
 	return p->backend ? 0 : err->code;
 }
 
@@ -173,62 +147,24 @@ fl_parts_release(struct fl_parts *p)
 int
 fl_parts_checkpoint(struct fl_parts *p, struct fl_run *run, char **ret_path, struct fl_err *err)
 {
-	const struct fl_ckdir *d = fl_run_checkpoints(run);
-	char file[FL_CHECKPOINT_NAME_MAX], path[FL_CHECKPOINT_NAME_MAX];
-	struct fl_buf whole = { 0 };
-	int rc;
-
-	fl_ck_file(file, fl_run_uid(run), d->attempt, "files");
-	fl_ck_path(path, fl_run_checkpoint_id(run), file);
-	fl_buf_printf(&whole, "%s/%s", d->path, path);
-	fl_buf_putc(&whole, '\0');
-	FL_FAULT("rocksdb.checkpoint");
-	rc = fl_backend_checkpoint(p->backend, whole.data, err);
-	FL_FAULT("rocksdb.linked");
-	fl_buf_release(&whole);
-	*ret_path = rc == 0 ? fl_xstrdup(path) : NULL;
-	return rc;
+	return fl_statefiles_checkpoint(p->backend, run, ret_path, err);
 }
-
-#define SECTION "files"
 
 void
-fl_parts_save(struct fl_save *s, const char *path)
+fl_parts_save(struct fl_save *s, const char *path, const struct fl_header *in,
+	      const struct fl_aggs *aggs, bool by_window)
 {
-	fl_save_section(s, SECTION, 1, NULL);
-	fl_save_bytes(s, "directory", path, strlen(path));
-}
-
-/* The directory of such a path; NULL: it is none. */
-static char *
-directory(struct fl_run *run, const char *path, size_t n)
-{
-	const struct fl_ckdir *d = fl_run_checkpoints(run);
-	struct fl_buf whole = { 0 };
-	char *dir;
-
-	if (!d || n < 4 || n >= FL_CHECKPOINT_NAME_MAX || memcmp(path, "chk-", 4) != 0 ||
-	    memchr(path, '\0', n) || memmem(path, n, "..", 2))
-		return NULL;
-	fl_buf_printf(&whole, "%s/%.*s", d->path, (int)n, path);
-	dir = fl_xstrndup(whole.data, whole.len);
-	fl_buf_release(&whole);
-	return dir;
+	fl_window_save_section(s, FL_STATEFILES_SECTION, in, aggs, by_window);
+	fl_statefiles_save(s, path);
 }
 
 static int
 load_files(struct fl_parts *p, struct fl_load *l, struct fl_run *run, const struct fl_aggs *aggs,
 	   struct fl_err *err)
 {
-	struct fl_state_entry e;
-	char *dir = NULL;
-	int rc;
+	char *dir;
+	int rc = fl_statefiles_load(l, run, &dir, err);
 
-	while ((rc = fl_load_entry(l, &e, err)) > 0)
-		if (fl_state_is(&e, "directory") && !dir)
-			dir = directory(run, e.value, e.value_len);
-	if (rc == 0 && !dir)
-		rc = fl_load_damaged(l, "it names no directory of files", err);
 	if (rc == 0) {
 		FL_FAULT("rocksdb.restore");
 		fl_parts_release(p);
@@ -252,13 +188,10 @@ fl_parts_load(struct fl_parts *p, struct fl_load *l, struct fl_run *run, const s
 		return fl_load_unknown(l, &s, err);
 	if (strcmp(s.name, name) == 0)
 		return 0;
-	if (strcmp(s.name, SECTION) != 0)
+	if (strcmp(s.name, FL_STATEFILES_SECTION) != 0)
 		return fl_load_unknown(l, &s, err);
 	if (!p->backend)
-		return fl_fail(
-			err, FL_ECONFIG,
-			"the state was kept with --backend rocksdb at the checkpoint, and is "
-			"to be kept in memory: give the same --backend");
+		return fl_statefiles_refuse(err);
 	if (!fl_aggs_loader_same(loader))
 		return fl_fail(
 			err, FL_ECONFIG,

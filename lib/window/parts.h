@@ -61,8 +61,9 @@ int fl_part_head(struct fl_bytes value, struct fl_part *part, struct fl_err *err
 int fl_parts_checkpoint(struct fl_parts *p, struct fl_run *run, char **ret_path,
 			struct fl_err *err);
 
-/* A section that names them, instead of one with the entries. */
-void fl_parts_save(struct fl_save *s, const char *path);
+/* A section that names them, and says what they hold, instead of one with the entries. */
+void fl_parts_save(struct fl_save *s, const char *path, const struct fl_header *in,
+		   const struct fl_aggs *aggs, bool by_window);
 
 /*
  * The next section: 0 it is the one called name, whose entries are to be read; 1 it

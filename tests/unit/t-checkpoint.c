@@ -786,15 +786,21 @@ static void
 locks(void)
 {
 	struct fl_attempt a;
-	struct fl_ckdir d;
+	struct fl_ckdir d, other;
 	char text[32];
 	pid_t pid;
 	int fd, decider, again;
 
 	begin_test();
 	open_begun(&d, &a);
-	tap_ok(fl_ckdir_in_use(&d), "a running pipeline is seen");
+	fl_assert(fl_ckdir_open(&other, path, false, &err) == 0);
+	tap_ok(fl_ckdir_is_locked(&other, "lock"), "a running pipeline is seen");
+	tap_ok(!fl_ckdir_is_locked(&d, "lock"), "whoever runs alone sees nobody else");
+	fl_ckdir_close(&other);
+	tap_ok(!fl_ckdir_is_locked(&d, "decider") && faccessat(d.fd, "decider", F_OK, 0) < 0,
+	       "nobody decides, and looking makes no file");
 	tap_eq_int(fl_ckdir_try_lock(&d, "decider", &decider, &err), 1, "one decider");
+	tap_ok(fl_ckdir_is_locked(&d, "decider"), "now somebody does");
 	tap_eq_int(fl_ckdir_try_lock(&d, "decider", &again, &err), 0, "not two");
 	(void)close(decider);
 	tap_eq_int(fl_ckdir_try_lock(&d, "decider", &decider, &err), 1,
@@ -811,7 +817,7 @@ locks(void)
 	tap_eq_int(fl_ckdir_lock_alone(&d, 0, &err), 0, "when that one is dead the lock is free");
 	fl_ckdir_close(&d);
 	fl_assert(fl_ckdir_open(&d, path, true, &err) == 0);
-	tap_ok(!fl_ckdir_in_use(&d), "nobody is there");
+	tap_ok(!fl_ckdir_is_locked(&d, "lock"), "nobody is there");
 	pid = child_with_lock(true, &fd);
 	tap_eq_int(fl_ckdir_join(&d, 1, &err), FL_EUNAVAILABLE,
 		   "while a leader chooses, no survivor of the old attempt joins");

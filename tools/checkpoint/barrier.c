@@ -224,6 +224,7 @@ fc_inject(struct fc_begin *b, struct fl_err *err)
 	b->open = true;
 	b->began_ms = b->injected_ms;
 	b->flowed = b->source.total;
+	b->retry = false;
 	if (b->serial && b->why != FC_STOP && b->why != FC_FINAL)
 		fl_ckdir_answered(&b->dir, b->serial);
 	b->serial = 0;
@@ -409,6 +410,9 @@ look_at_open(struct fc_begin *b, int64_t now_ms)
 	}
 	b->open = false;
 	b->ended_ms = now_ms;
+	/* one that was abandoned is tried again, though an operator that stands still lets
+	   nothing flow: --tolerate counts them */
+	b->retry = state != FL_CK_COMPLETE;
 	if (state == FL_CK_COMPLETE) {
 		fc_source_complete(&b->source, b->id);
 		if (b->source.mode == FC_SPOOL)
@@ -432,7 +436,7 @@ may_begin(struct fc_begin *b, int64_t now_ms)
 		return true;
 	if (b->phase != FC_RUNNING || !paused_enough(b, now_ms))
 		return false;
-	if (!b->due && b->source.total != b->flowed &&
+	if (!b->due && (b->retry || b->source.total != b->flowed) &&
 	    (now_ms - b->began_ms >= b->opt.every_ms || now_ms < b->began_ms)) {
 		b->due = true;
 		b->due_why = FC_PERIODIC;

@@ -460,7 +460,9 @@ fc_begin(int argc, char **argv)
 	if (rc == 0)
 		rc = run(&b, &err);
 	status = rc < 0 ? -rc : b.stop_code;
-	if (rc < 0)
+	if (rc == FL_EPIPE && fl_io_said_enough(STDOUT_FILENO))
+		status = 0;
+	else if (rc < 0)
 		fail(&b, &err);
 	fc_send_close(&b);
 	release(&b);

@@ -106,7 +106,8 @@ struct fc_begin {
 	int64_t look_ms;      /* of the requests, the last time */
 	int64_t look_ck_ms;   /* of the checkpoint */
 	uint64_t flowed;      /* bytes given up to the last barrier */
-	int64_t decider_ms; /* commit was looked for, the last time */
+	bool retry;           /* that one was abandoned */
+	int64_t decider_ms;   /* commit was looked for, the last time */
 	bool decider_seen;
 	int broken; /* the exit code of a tool behind that has failed */
 	uint32_t create_failures;

@@ -24,6 +24,7 @@
 #define FLUSH FL_KIB(256) /* text is handed to the sink in such pieces */
 #define HURRY FL_MIB(32)  /* … and to the disk when so much has come together */
 #define CHECK_MS 100      /* between two looks at the thread while nothing comes */
+#define REST_MS 500       /* … and while nothing is to be decided */
 #define ASK_MIN_MS 100    /* held results wait so long for a barrier before one is asked for */
 
 struct commit {
@@ -108,54 +109,18 @@ find_share(const struct commit *c, const struct fl_manifest *m)
 	return NULL;
 }
 
-/* Whether the state file of op has more than what the runner keeps of every tool. */
-static int
-has_state(const struct commit *c, const struct fl_manifest *m, const struct fl_ck_op *op,
-	  struct fl_err *err)
-{
-	char *name = NULL;
-	struct fl_load *l = fl_manifest_load(c->sink.dir, m, op, &name, err);
-	struct fl_state_section s;
-	struct fl_state_entry e;
-	bool own = false;
-	int rc = l ? 0 : err->code;
-
-	while (l && (rc = fl_load_section(l, &s, err)) > 0) {
-		own = own || strcmp(s.name, "operator") == 0;
-		if (own && (rc = fl_load_entry(l, &e, err)) != 0)
-			break;
-	}
-	fl_load_close(l);
-	free(name);
-	return rc < 0 ? rc : rc > 0 || op->file_count > 0;
-}
-
 /*
- * State that belongs to no tool of the line. Behind several sinks nobody knows the whole
- * line yet.
+ * State that belongs to no operator of the line. Behind several sinks nobody knows the
+ * whole line yet: the one that decides finds it at the first checkpoint.
  */
 static int
-check_dropped(const struct commit *c, const struct fl_manifest *m, struct fl_err *err)
+check_dropped(struct commit *c, const struct fl_manifest *m, struct fl_err *err)
 {
-	for (uint32_t i = 0; i < m->op_count && c->attempt.sinks == 1; i++) {
-		const struct fl_ck_op *op = &m->ops[i];
-		bool known = c->attempt.allow_dropped || op->finished;
-		int rc;
+	struct fc_decider *d = &c->committer.decider;
 
-		for (uint32_t j = 0; j < c->lineage.lineage_count && !known; j++)
-			known = strcmp(c->lineage.lineage[j].uid, op->uid) == 0;
-		rc = known ? 0 : has_state(c, m, op, err);
-		if (rc < 0)
-			return rc;
-		if (rc > 0)
-			return fl_fail(
-				err, FL_ECONFIG,
-				"checkpoint %llu in %s has state of %s, but this line has no such "
-				"tool: put it back (--uid names a tool), or give its state up by "
-				"fcheckpoint begin --allow-dropped-state",
-				(unsigned long long)m->id, c->sink.dir->path, op->uid);
-	}
-	return 0;
+	if (fc_decider_expect(d, m, &c->lineage, err) < 0)
+		return err->code;
+	return c->attempt.sinks > 1 ? 0 : fc_decider_check_dropped(d, &c->lineage, err);
 }
 
 static int
@@ -163,6 +128,7 @@ open_restored(struct commit *c, uint64_t id, struct fl_manifest *m, struct fl_er
 {
 	const struct fl_ck_sink *from;
 	const struct fl_ck_op *op;
+	uint64_t last; /* the checkpoint of this sink's end */
 
 	if (fl_manifest_read(c->sink.dir, id, m, err) < 0 || check_dropped(c, m, err) < 0)
 		return err->code;
@@ -182,7 +148,13 @@ open_restored(struct commit *c, uint64_t id, struct fl_manifest *m, struct fl_er
 			"checkpoint %llu in %s wrote to %s (%s), this line writes to %s (%s)",
 			(unsigned long long)id, c->sink.dir->path, from->path, from->kind,
 			c->sink.name, c->sink.type->kind);
-	return c->sink.type->open(&c->sink, from, err);
+	last = c->finished && op->checkpoint ? op->checkpoint : id;
+	c->sink.delivered = c->finished && fc_sink_was_delivered(&c->sink, last);
+	if (c->sink.type->open(&c->sink, from, err) < 0)
+		return err->code;
+	if (c->finished && !c->sink.delivered)
+		fc_sink_delivered(&c->sink, last);
+	return 0;
 }
 
 static int
@@ -206,18 +178,20 @@ open_commit(void *self, struct fl_run *run, struct fl_err *err)
 	    fc_sink_choose(&c->sink, c->segments != NULL, c->read_uncommitted, err) < 0 ||
 	    choose_format(c, opt, h, err) < 0)
 		return err->code;
+	c->committer.dir = fl_run_checkpoints(run);
+	c->committer.uid = c->sink.uid;
+	c->committer.attempt = &c->attempt;
+	c->committer.lineage = &c->lineage;
+	c->committer.sink = &c->sink;
+	fc_decider_init(&c->committer.decider, c->sink.dir, &c->attempt);
 	rc = h->restore_id ? open_restored(c, h->restore_id, &m, err)
 			   : c->sink.type->open(&c->sink, NULL, err);
 	if (rc == 0)
 		rc = fc_text_open(&c->text, opt, fl_run_expr_env(run)->zone, &c->sink, err);
 	if (rc == 0) {
-		c->committer.dir = fl_run_checkpoints(run);
-		c->committer.uid = c->sink.uid;
-		c->committer.attempt = &c->attempt;
-		c->committer.lineage = &c->lineage;
-		c->committer.sink = &c->sink;
 		rc = fc_committer_start(&c->committer, c->finished, err);
 		c->opened = true;
+		fl_run_timer(run, fl_run_now(run) + REST_MS);
 		fc_decider_seed(&c->committer.decider, &m);
 	}
 	fl_manifest_release(&m);
@@ -231,6 +205,8 @@ close_commit(void *self)
 
 	if (c->opened)
 		fc_committer_stop(&c->committer);
+	else
+		fc_decider_release(&c->committer.decider);
 	fc_text_close(&c->text);
 	fc_sink_release(&c->sink);
 	fl_header_release(&c->lineage);
@@ -269,7 +245,7 @@ watch_held(struct commit *c, struct fl_run *run)
 	int64_t half = c->attempt.every_ms / 2, now = fl_run_now(run);
 	bool holds = c->text.out.len || fc_sink_holds(&c->sink) ||
 		     fc_committer_carries(&c->committer);
-	int64_t wait = half > ASK_MIN_MS ? half : ASK_MIN_MS;
+	int64_t wait = half > ASK_MIN_MS ? half : ASK_MIN_MS, next;
 	struct fl_err ignored;
 
 	if (!holds) {
@@ -281,12 +257,13 @@ watch_held(struct commit *c, struct fl_run *run)
 		(void)fl_ckdir_ask(c->sink.dir, FL_REQUEST_CHECKPOINT, 0, &ignored);
 		c->asked = true;
 	}
-	if (fc_committer_busy(&c->committer))
-		fl_run_timer(run, now + CHECK_MS);
-	else if (c->held_ms && !c->asked)
-		fl_run_timer(run, c->held_ms + wait);
-	else if (c->sink.segment_ms && c->sink.part)
-		fl_run_timer(run, now + CHECK_MS);
+	/* the thread gives up what does not even arrive: so it is always looked at */
+	next = now + REST_MS;
+	if (fc_committer_busy(&c->committer) || (c->sink.segment_ms && c->sink.part))
+		next = now + CHECK_MS;
+	else if (c->held_ms && !c->asked && c->held_ms + wait < next)
+		next = c->held_ms + wait;
+	fl_run_timer(run, next);
 }
 
 static int

@@ -17,8 +17,23 @@
 #define POLL_MIN_US 300 /* between two looks at the directory */
 #define POLL_MAX_US 20000
 #define THOROUGH_US 50000 /* between two looks at everything */
+#define STUCK_MIN_MS 20   /* between two looks for barriers that do not come */
+#define STUCK_MAX_MS 1000
 
 /* ---- waiting -------------------------------------------------------------------------- */
+
+/* The time of the monotonic clock in so many microseconds. */
+static void
+after(struct timespec *t, int64_t us)
+{
+	(void)clock_gettime(CLOCK_MONOTONIC, t);
+	t->tv_sec += us / 1000000;
+	t->tv_nsec += us % 1000000 * 1000;
+	if (t->tv_nsec >= 1000000000) {
+		t->tv_sec++;
+		t->tv_nsec -= 1000000000;
+	}
+}
 
 bool
 fc_committer_sleep(struct fc_committer *c, int64_t us)
@@ -26,13 +41,7 @@ fc_committer_sleep(struct fc_committer *c, int64_t us)
 	struct timespec t;
 	bool go_on;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += us / 1000000;
-	t.tv_nsec += us % 1000000 * 1000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
+	after(&t, us);
 	(void)pthread_mutex_lock(&c->lock);
 	while (!c->stop && pthread_cond_timedwait(&c->changed, &c->lock, &t) == 0)
 		;
@@ -69,6 +78,13 @@ deadline_of(const struct fc_committer *c, const struct fc_epoch *e)
 
 /* ---- deciding ------------------------------------------------------------------------- */
 
+/* What is missing will not come: the rest of the line has ended, or died. */
+static bool
+is_alone(const struct fc_committer *c)
+{
+	return !fl_ckdir_is_locked(c->dir, "lock");
+}
+
 /* Wait for every .done: 1 all are there, 0 not in time or one failed (c->reason). */
 static int
 wait_for_all(struct fc_committer *c, const struct fc_epoch *e, struct fl_err *err)
@@ -77,7 +93,8 @@ wait_for_all(struct fc_committer *c, const struct fc_epoch *e, struct fl_err *er
 	char missing[300];
 
 	for (unsigned looks = 0;; looks++) {
-		bool thorough = fl_clock_us() >= thorough_us;
+		bool alone = looks % 8 == 7 && is_alone(c);
+		bool thorough = alone || fl_clock_us() >= thorough_us;
 		int rc = fc_decider_look(&c->decider, thorough, err);
 
 		if (thorough)
@@ -90,7 +107,7 @@ wait_for_all(struct fc_committer *c, const struct fc_epoch *e, struct fl_err *er
 			(void)snprintf(c->reason, sizeof c->reason, "%.390s", err->msg);
 			return 0;
 		}
-		if (fl_clock_ms() >= deadline)
+		if (alone || fl_clock_ms() >= deadline)
 			break;
 		if (!fc_committer_sleep(c, pause_us(looks)))
 			return stopped(err);
@@ -163,11 +180,14 @@ decide_any(struct fc_committer *c, const struct fc_epoch *e, bool *ret_finished,
 	uint64_t id = e->barrier.id, oldest = 0, since = 0;
 	int64_t deadline = deadline_of(c, e) + ENDS * c->attempt->timeout_ms;
 	struct fl_buf ids = { 0 };
+	bool alone = false;
 	int rc = 0;
 
-	while (rc == 0 && fl_clock_ms() < deadline && fc_committer_sleep(c, POLL_MAX_US)) {
+	while (rc == 0 && !alone && fl_clock_ms() < deadline &&
+	       fc_committer_sleep(c, POLL_MAX_US)) {
 		const uint64_t *p;
 
+		alone = is_alone(c); /* before it looks a last time */
 		fl_buf_clear(&ids);
 		rc = fl_ck_list(c->dir, &ids, err);
 		p = (const uint64_t *)(const void *)ids.data;
@@ -336,7 +356,6 @@ put_done(struct fc_committer *c, struct fc_epoch *e, struct fl_err *err)
 static int
 commit(struct fc_committer *c, const struct fc_epoch *e, struct fl_err *err)
 {
-	char what[FL_CHECKPOINT_NAME_MAX], path[FL_CHECKPOINT_NAME_MAX];
 	struct fl_err ignored;
 	uint32_t left;
 	size_t n;
@@ -348,10 +367,8 @@ commit(struct fc_committer *c, const struct fc_epoch *e, struct fl_err *err)
 	if (e->final) {
 		if (c->sink->type->finish(c->sink, err) < 0)
 			return err->code;
-		/* the other sinks wait for it */
-		fl_ck_file(what, c->uid, c->attempt->number, "written");
-		fl_ck_path(path, e->barrier.id, what);
-		(void)fl_ckdir_write(c->dir, path, "", 0, &ignored);
+		FL_FAULT("commit.delivered");
+		fc_sink_delivered(c->sink, e->barrier.id);
 	}
 	FL_FAULT("commit.clean");
 	if (c->decides)
@@ -361,9 +378,21 @@ commit(struct fc_committer *c, const struct fc_epoch *e, struct fl_err *err)
 }
 
 static int
+too_many(struct fc_committer *c, struct fl_err *err)
+{
+	if (c->abandoned <= c->attempt->tolerate)
+		return 0;
+	return fl_fail(
+		err, FL_ETEMP,
+		"%u checkpoint%s in a row abandoned, more than --tolerate %u, the last because of: "
+		"%s. The same line again goes on from the last complete one",
+		c->abandoned, c->abandoned == 1 ? " was" : "s were", c->attempt->tolerate,
+		c->reason);
+}
+
+static int
 abandoned(struct fc_committer *c, const struct fc_epoch *e, struct fl_err *err)
 {
-	c->abandoned++;
 	(void)pthread_mutex_lock(&c->lock);
 	c->carries = c->carried.len > 0;
 	(void)pthread_mutex_unlock(&c->lock);
@@ -376,14 +405,7 @@ abandoned(struct fc_committer *c, const struct fc_epoch *e, struct fl_err *err)
 			"on from the one before",
 			(unsigned long long)e->barrier.id, c->reason);
 	}
-	if (c->abandoned <= c->attempt->tolerate)
-		return 0;
-	return fl_fail(
-		err, FL_ETEMP,
-		"%u checkpoint%s in a row abandoned, more than --tolerate %u, the last because of: "
-		"%s. The same line again goes on from the last complete one",
-		c->abandoned, c->abandoned == 1 ? " was" : "s were", c->attempt->tolerate,
-		c->reason);
+	return too_many(c, err);
 }
 
 /* The steps before the decision. A failed fsync is final: what it left is not used again. */
@@ -394,8 +416,6 @@ prepare(struct fc_committer *c, struct fc_epoch *e, struct fl_err *err)
 	size_t n;
 	const struct fc_piece *p;
 
-	fl_buf_put(&c->carried, e->pieces.data, e->pieces.len);
-	fl_buf_clear(&e->pieces);
 	p = pieces_of(&c->carried, &n);
 	if (c->sink->type->settle(c->sink, p, n, err) < 0) {
 		(void)fl_ck_put_failed(c->dir, e->barrier.id, c->uid, err->msg, &ignored);
@@ -416,6 +436,10 @@ process(struct fc_committer *c, struct fc_epoch *e, struct fl_err *err)
 	bool finished = false;
 	int rc;
 
+	fl_buf_put(&c->carried, e->pieces.data, e->pieces.len);
+	fl_buf_clear(&e->pieces);
+	if (c->given_up >= e->barrier.id && !e->final)
+		return abandoned(c, e, err); /* its barrier came too late */
 	if (prepare(c, e, err) < 0)
 		return err->code;
 	if (!c->decides)
@@ -426,8 +450,10 @@ process(struct fc_committer *c, struct fc_epoch *e, struct fl_err *err)
 		rc = decide(c, e, &finished, err);
 	if (rc < 0)
 		return rc;
-	if (rc == 0)
+	if (rc == 0) {
+		c->abandoned++;
 		return abandoned(c, e, err);
+	}
 	if (commit(c, e, err) < 0)
 		return err->code;
 	c->abandoned = 0;
@@ -437,6 +463,65 @@ process(struct fc_committer *c, struct fc_epoch *e, struct fl_err *err)
 	c->finished = finished;
 	(void)pthread_mutex_unlock(&c->lock);
 	return 0;
+}
+
+/* ---- a barrier that does not come ---------------------------------------------------------- */
+
+static int64_t
+look_interval_ms(const struct fc_committer *c)
+{
+	int64_t ms = c->attempt->timeout_ms / 4;
+
+	return ms > STUCK_MAX_MS ? STUCK_MAX_MS : ms < STUCK_MIN_MS ? STUCK_MIN_MS : ms;
+}
+
+/* The oldest checkpoint of this attempt that is open, and has not come here; 0: none. */
+static int
+oldest_open(struct fc_committer *c, uint64_t *ret, struct fl_err *err)
+{
+	struct fl_buf ids = { 0 };
+	const uint64_t *id;
+	uint64_t known = c->completed > c->given_up ? c->completed : c->given_up;
+	int rc = fl_ck_list(c->dir, &ids, err);
+
+	*ret = 0;
+	id = (const uint64_t *)(const void *)ids.data;
+	for (size_t i = 0; i < ids.len / sizeof *id && !*ret; i++)
+		if (id[i] >= c->attempt->next_id && id[i] > known &&
+		    fl_ck_look(c->dir, id[i]) == FL_CK_OPEN)
+			*ret = id[i];
+	fl_buf_release(&ids);
+	return rc;
+}
+
+/*
+ * An operator that stands still before it has passed a barrier on: nothing is heard of it
+ * here but that the checkpoint's directory is there. It is given up by the same clock.
+ */
+static int
+look_for_stuck(struct fc_committer *c, struct fl_err *err)
+{
+	int64_t now = fl_clock_ms();
+	uint64_t id;
+
+	if (oldest_open(c, &id, err) < 0)
+		return err->code;
+	if (id != c->awaited) {
+		c->awaited = id;
+		c->awaited_ms = now;
+	}
+	if (!id || now - c->awaited_ms < c->attempt->timeout_ms ||
+	    !fc_decider_awaits_barrier(&c->decider, id))
+		return 0;
+	(void)snprintf(c->reason, sizeof c->reason,
+		       "not complete in time: its barrier has not come to %s", c->uid);
+	FL_FAULT("commit.abandon");
+	if (fl_ck_abandon(c->dir, id, c->reason, err) < 0)
+		return err->code;
+	FL_FAULT("commit.abandoned");
+	c->given_up = id;
+	c->abandoned++;
+	return too_many(c, err);
 }
 
 /* ---- the thread -------------------------------------------------------------------------- */
@@ -456,8 +541,17 @@ free_epoch(struct fc_epoch *e)
 static bool
 next_work(struct fc_committer *c)
 {
-	while (!c->stop && !c->hurry && (c->failed || !c->first))
-		(void)pthread_cond_wait(&c->changed, &c->lock);
+	struct timespec t;
+	int rc = 0;
+
+	if (!c->decides || c->failed) {
+		while (!c->stop && !c->hurry && (c->failed || !c->first))
+			(void)pthread_cond_wait(&c->changed, &c->lock);
+		return !c->stop;
+	}
+	after(&t, look_interval_ms(c) * 1000);
+	while (!c->stop && !c->hurry && !c->first && rc == 0)
+		rc = pthread_cond_timedwait(&c->changed, &c->lock, &t);
 	return !c->stop;
 }
 
@@ -476,10 +570,12 @@ work(void *arg)
 		c->busy = true;
 		(void)pthread_mutex_unlock(&c->lock);
 		/* while an epoch is there, its part's bytes are brought to the disk anyway */
-		if (!e)
+		if (e)
+			rc = process(c, e, &err);
+		else if (hurry)
 			fc_part_hurry(hurry);
 		else
-			rc = process(c, e, &err);
+			rc = look_for_stuck(c, &err);
 		(void)pthread_mutex_lock(&c->lock);
 		c->hurry = NULL;
 		c->busy = false;
@@ -505,7 +601,6 @@ fc_committer_start(struct fc_committer *c, bool only_watch, struct fl_err *err)
 	sigset_t all, old;
 	int rc;
 
-	fc_decider_init(&c->decider, c->dir, c->attempt);
 	(void)pthread_mutex_init(&c->lock, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -676,6 +771,8 @@ fc_committer_finish(struct fc_committer *c, struct fl_err *err)
 	if (c->decides && decide_rest(c, err) < 0)
 		return err->code;
 	for (;;) {
+		bool alone = is_alone(c); /* before it looks a last time */
+
 		rc = find_last(c, &m, err);
 		if (rc < 0)
 			return rc;
@@ -683,9 +780,9 @@ fc_committer_finish(struct fc_committer *c, struct fl_err *err)
 			break;
 		if (rc > 0)
 			fl_manifest_release(&m);
-		if (fl_clock_ms() >= deadline)
-			return fl_fail(err, FL_ETEMP,
-				       "another fcheckpoint commit did not end in time");
+		if (alone || fl_clock_ms() >= deadline)
+			return fl_fail(err, FL_ETEMP, "another fcheckpoint commit %s",
+				       alone ? "has died" : "did not end in time");
 		if (!fc_committer_sleep(c, POLL_MAX_US))
 			return stopped(err);
 	}

@@ -53,10 +53,13 @@ struct fc_committer {
 	/* the thread's */
 	struct fl_buf carried; /* struct fc_piece: of abandoned checkpoints */
 	uint32_t abandoned;    /* in a row */
+	uint64_t awaited;      /* the checkpoint whose barrier has not come; 0: none … */
+	int64_t awaited_ms;    /* … since when */
+	uint64_t given_up;     /* the last one that was abandoned before its barrier came */
 	char reason[400];      /* of the last */
 };
 
-/* All but the sinks' and lock members are set by the caller. Takes the lock "decider",
+/* All but the sinks' and lock members are set by the caller, decider too. Takes the lock "decider",
  * unless another has it; begins the thread. watch: decide nothing in any case. */
 int fc_committer_start(struct fc_committer *c, bool watch, struct fl_err *err);
 

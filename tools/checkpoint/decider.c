@@ -56,6 +56,7 @@ fc_decider_release(struct fc_decider *d)
 	release_dones(&d->finished);
 	fl_buf_release(&d->done);
 	fl_buf_release(&d->finished);
+	fl_buf_release(&d->expected);
 	fl_header_release(&d->job);
 }
 
@@ -150,6 +151,83 @@ fc_decider_begin(struct fc_decider *d, uint64_t id, const struct fl_header *line
 	merge_lineage(&d->job, lineage);
 	d->id = id;
 	d->sinks = 0;
+}
+
+/* ---- state that nobody takes ------------------------------------------------------------ */
+
+static bool
+has_operator(const struct fl_header *lineage, const char *uid)
+{
+	for (uint32_t i = 0; i < lineage->lineage_count; i++)
+		if (strcmp(lineage->lineage[i].uid, uid) == 0)
+			return true;
+	return false;
+}
+
+/* Whether the state file of op has more than what the runner keeps of every tool. */
+static int
+has_state(const struct fc_decider *d, const struct fl_manifest *m, const struct fl_ck_op *op,
+	  struct fl_err *err)
+{
+	char *name = NULL;
+	struct fl_load *l = fl_manifest_load(d->dir, m, op, &name, err);
+	struct fl_state_section s;
+	struct fl_state_entry e;
+	bool own = false;
+	int rc = l ? 0 : err->code;
+
+	while (l && (rc = fl_load_section(l, &s, err)) > 0) {
+		own = own || strcmp(s.name, "operator") == 0;
+		if (own && (rc = fl_load_entry(l, &e, err)) != 0)
+			break;
+	}
+	fl_load_close(l);
+	free(name);
+	return rc < 0 ? rc : rc > 0 || op->file_count > 0;
+}
+
+int
+fc_decider_expect(struct fc_decider *d, const struct fl_manifest *m, const struct fl_header *known,
+		  struct fl_err *err)
+{
+	d->restored = m->id;
+	for (uint32_t i = 0; i < m->op_count && !d->attempt->allow_dropped; i++) {
+		const struct fl_ck_op *op = &m->ops[i];
+		int rc;
+
+		if (op->finished || has_operator(known, op->uid))
+			continue;
+		rc = has_state(d, m, op, err);
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			fl_buf_put(&d->expected, op->uid, strlen(op->uid) + 1);
+	}
+	return 0;
+}
+
+int
+fc_decider_check_dropped(const struct fc_decider *d, const struct fl_header *lineage,
+			 struct fl_err *err)
+{
+	struct fl_buf names = { 0 };
+	const char *uid = d->expected.data, *end = uid + d->expected.len;
+
+	while (uid < end && has_operator(lineage, uid))
+		uid += strlen(uid) + 1;
+	if (uid == end)
+		return 0;
+	for (uint32_t i = 0; i < lineage->lineage_count; i++)
+		fl_buf_printf(&names, "%s%s", i ? ", " : "", lineage->lineage[i].uid);
+	fl_buf_putc(&names, '\0');
+	(void)fl_fail(
+		err, FL_ECONFIG,
+		"checkpoint %llu in %s has state of %s, but this line (%.300s) has no such "
+		"operator: put it back (--uid names one), or give its state up by fcheckpoint "
+		"begin --allow-dropped-state",
+		(unsigned long long)d->restored, d->dir->path, uid, names.data);
+	fl_buf_release(&names);
+	return err->code;
 }
 
 /* ---- looking -------------------------------------------------------------------------- */
@@ -264,6 +342,63 @@ look_for_sinks(struct fc_decider *d, struct fl_err *err)
 	return rc < 0 ? rc : 0;
 }
 
+/* A begin: what a manifest keeps of one that has ended has no more than that. */
+static bool
+is_source(const struct fl_ck_done *done)
+{
+	return strcmp(done->op.tool, "fcheckpoint") == 0 && !done->sink;
+}
+
+/* The .done of a source in checkpoint id: the number that have ended; *ret_living: others. */
+static uint32_t
+count_ended(const struct fc_decider *d, uint64_t id, bool *ret_living)
+{
+	char path[FL_CHECKPOINT_NAME_MAX], uid[FL_UID_MAX + 1];
+	const struct dirent *e;
+	struct fl_err ignored;
+	uint32_t ended = 0;
+	DIR *dir;
+	int fd;
+
+	fl_ck_path(path, id, NULL);
+	fd = openat(d->dir->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	while (dir && (e = readdir(dir))) {
+		struct fl_ck_done done;
+
+		if (!uid_of(d, e->d_name, uid) ||
+		    fl_ck_get_done(d->dir, id, uid, &done, &ignored) != 1)
+			continue;
+		if (is_source(&done) && done.op.finished)
+			ended += !find_done(&d->finished, uid);
+		else if (is_source(&done))
+			*ret_living = true;
+		fl_ck_done_release(&done);
+	}
+	if (dir)
+		(void)closedir(dir);
+	return ended;
+}
+
+bool
+fc_decider_awaits_barrier(const struct fc_decider *d, uint64_t id)
+{
+	struct fl_attempt now = { 0 };
+	struct fl_err ignored;
+	bool living = false;
+	uint32_t ended = count_ended(d, id, &living), sources = 1;
+	size_t n;
+	const struct fl_ck_done *f = dones(&d->finished, &n);
+
+	for (size_t i = 0; i < n; i++)
+		ended += is_source(&f[i]);
+	/* others may have joined meanwhile */
+	if (fl_ckdir_read_attempt(d->dir, &now, &ignored) == 0)
+		sources = now.source_count;
+	fl_attempt_release(&now);
+	return living || ended < sources;
+}
+
 static int
 too_many_sinks(const struct fc_decider *d, struct fl_err *err)
 {
@@ -304,7 +439,9 @@ fc_decider_look(struct fc_decider *d, bool thorough, struct fl_err *err)
 	}
 	if (d->sinks > d->attempt->sinks)
 		return too_many_sinks(d, err);
-	return all && d->sinks == d->attempt->sinks;
+	if (!all || d->sinks < d->attempt->sinks)
+		return 0;
+	return fc_decider_check_dropped(d, &d->job, err) < 0 ? err->code : 1;
 }
 
 void
@@ -340,6 +477,12 @@ fc_decider_complete(struct fc_decider *d, const struct fl_barrier *b, bool *ret_
 	};
 	int rc;
 
+	/*
+	 * Where a barrier comes before the first record, the operator that drops it has
+	 * given the checkpoint up; inputs that end count as barriers behind it all the same.
+	 */
+	if (fl_ck_look(d->dir, d->id) == FL_CK_ABANDONED)
+		return fl_fail(err, FL_ETEMP, "it was given up before the first record");
 	/* borrowed from the .done files: only the arrays are freed */
 	m.ops = fl_xcalloc(n + 1, sizeof *m.ops);
 	m.sinks = fl_xcalloc(n + 1, sizeof *m.sinks);

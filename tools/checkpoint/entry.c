@@ -24,7 +24,8 @@ struct fc_entries {
 	struct fl_expr_env env;
 	struct fl_aggs *aggs; /* of this section, or NULL */
 	struct fl_aggs_loader *loader;
-	void *acc;
+	void *acc, *other;
+	struct fl_buf windows;    /* int64_t[2], as the section "slices" has them */
 	struct fl_writer *writer; /* rows as JSON objects */
 	struct fl_header names;   /* of the columns of results, or of the key */
 	struct fl_build build;
@@ -57,6 +58,7 @@ forget_section(struct fc_entries *x)
 		fl_aggs_clear(x->aggs, x->acc);
 	fl_aggs_free(x->aggs);
 	free(x->acc);
+	free(x->other);
 	fl_build_release(&x->build);
 	fl_header_release(&x->names);
 	fl_header_init(&x->names);
@@ -64,6 +66,7 @@ forget_section(struct fc_entries *x)
 	x->loader = NULL;
 	x->aggs = NULL;
 	x->acc = NULL;
+	x->other = NULL;
 }
 
 void
@@ -73,6 +76,7 @@ fc_entries_free(struct fc_entries *x)
 	fl_header_release(&x->names);
 	fl_writer_free(x->writer);
 	fl_buf_release(&x->parts);
+	fl_buf_release(&x->windows);
 	fl_buf_release(&x->text);
 	free(x);
 }
@@ -98,6 +102,7 @@ compile(struct fc_entries *x)
 	}
 	x->aggs = a;
 	x->acc = fl_xcalloc(1, fl_aggs_size(a) + 1);
+	x->other = fl_xcalloc(1, fl_aggs_size(a) + 1);
 	fl_aggs_init(a, x->acc);
 	for (size_t i = 0; i < fl_aggs_count(a); i++) {
 		const char *name = fl_aggs_name(a, i);
@@ -193,6 +198,10 @@ put_namespace(struct fc_entries *x, const struct fl_state_entry *e, struct fl_co
 		(void)fl_time_format(bounds[1], x->zone, true, end);
 		(void)snprintf(both, sizeof both, "%s/%s", start, end);
 		fl_put_text(c, both, strlen(both), FL_TAG_STRING);
+	} else if (e->ns_len == sizeof bounds[0] && strcmp(x->about.ns, "arrival") == 0) {
+		memcpy(bounds, e->ns, sizeof bounds[0]);
+		(void)snprintf(both, sizeof both, "%lld", (long long)bounds[0]);
+		fl_put_text(c, both, strlen(both), FL_TAG_STRING);
 	} else if (x->about.side) {
 		fl_put_text(c, x->about.side, strlen(x->about.side), FL_TAG_STRING);
 	} else if (e->ns_len) {
@@ -271,6 +280,30 @@ put_aggregates(struct fc_entries *x, const struct fl_state_entry *e, struct fl_c
 }
 
 static bool
+put_merged(struct fc_entries *x, const struct fl_bytes *acc, size_t n, struct fl_colbuf *c)
+{
+	struct fl_err ignored;
+	void *one = x->acc;
+	bool ok = x->aggs != NULL;
+
+	for (size_t i = 0; i < n && ok; i++) {
+		fl_aggs_init(x->aggs, x->other);
+		ok = fl_aggs_loader_load(x->loader, i ? x->other : x->acc, acc[i].p,
+					 (uint32_t)acc[i].n, &ignored) == 0;
+		if (i && ok)
+			ok = fl_aggs_merge(x->aggs, x->acc, x->other, &ignored) == 0;
+		fl_aggs_clear(x->aggs, x->other);
+	}
+	fl_build_clear(&x->build);
+	ok = ok && fl_aggs_results(x->aggs, &one, 1, x->build.col, &ignored) == 0 &&
+	     put_object(x, &x->names, c);
+	if (x->aggs)
+		fl_aggs_clear(x->aggs, x->acc);
+	fl_build_clear(&x->build);
+	return ok;
+}
+
+static bool
 put_row(struct fc_entries *x, const char *p, size_t n, struct fl_colbuf *c)
 {
 	struct fl_err ignored;
@@ -320,6 +353,8 @@ put_value(struct fc_entries *x, const struct fl_state_entry *e, struct fl_colbuf
 void
 fc_entries_learn(struct fc_entries *x, const struct fl_state_entry *e)
 {
+	if (strcmp(x->name, "slices") == 0 && e->ns_len == 2 * sizeof(int64_t))
+		fl_buf_put(&x->windows, e->ns, e->ns_len);
 	if (strcmp(x->name, "window") != 0 || !fl_state_is(e, "aggregates"))
 		return;
 	fl_buf_clear(&x->parts);
@@ -334,4 +369,28 @@ fc_entries_put(struct fc_entries *x, const struct fl_state_entry *e, struct fc_t
 	put_namespace(x, e, fc_cell(t, first + 1));
 	put_key(x, e, fc_cell(t, first + 2));
 	put_value(x, e, fc_cell(t, first + 3));
+}
+
+int64_t
+fc_entries_window_end(const struct fc_entries *x, int64_t start_ms)
+{
+	for (size_t at = 0; at < x->windows.len; at += 2 * sizeof(int64_t)) {
+		int64_t bounds[2];
+
+		memcpy(bounds, x->windows.data + at, sizeof bounds);
+		if (bounds[0] == start_ms)
+			return bounds[1];
+	}
+	return start_ms;
+}
+
+void
+fc_entries_put_parts(struct fc_entries *x, const struct fl_state_entry *e,
+		     const struct fl_bytes *acc, size_t n, struct fc_table *t, uint32_t first)
+{
+	fc_put(t, first, x->name);
+	put_namespace(x, e, fc_cell(t, first + 1));
+	put_key(x, e, fc_cell(t, first + 2));
+	if (!put_merged(x, acc, n, fc_cell(t, first + 3)))
+		put_bytes(fc_cell(t, first + 3), n ? acc[0].p : "", n ? acc[0].n : 0);
 }

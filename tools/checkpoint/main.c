@@ -44,9 +44,8 @@ static const char help_top[] =
 	"  run SCRIPT [ARG...]         run it, and again when it was killed\n"
 	"  list DIR, rewind DIR@ID     the checkpoints; go back to an older one\n"
 	"  show DIR[@ID] [UID]         what one is made of; the state of an operator\n"
-	"  verify DIR, prune DIR       check all of it; remove what is not needed\n"
-	"  diff DIR@A DIR@B            what has changed between two\n"
-	"  savepoint DIR [--stop|--drain] [--to PATH]\n"
+	"  verify DIR, diff DIR@A DIR@B  check all of it; what changed between two\n"
+	"  savepoint DIR, prune DIR    one more, now; remove what is not needed\n"
 	"\n";
 
 static const char help_others[] = "Commit    --segments SIZE|DUR --read-uncommitted\n"

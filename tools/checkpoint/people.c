@@ -225,7 +225,7 @@ int
 fc_table_open(struct fc_table *t, const struct fc_people *p, const char *const *columns,
 	      uint32_t count, struct fl_err *err)
 {
-	const char *by_name = p->output ? fl_format_by_name(p->output) : NULL;
+	const char *by_name = p->output ? fl_output_format_by_name(p->output) : NULL;
 	const struct fl_writer_type *type = fl_writer_type(p->out    ? p->out
 							   : by_name ? by_name
 								     : "pprint");

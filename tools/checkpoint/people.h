@@ -10,6 +10,7 @@
 #include "checkpoint/manifest.h"
 #include "format/writer.h"
 #include "run/opt.h"
+#include "state/store.h"
 
 /* What the options say. Those of one subcommand are in its own table. */
 struct fc_people {
@@ -106,5 +107,21 @@ void fc_entries_learn(struct fc_entries *x, const struct fl_state_entry *e);
 /* Put section, namespace, key and value into columns first … first+3. */
 void fc_entries_put(struct fc_entries *x, const struct fl_state_entry *e, struct fc_table *t,
 		    uint32_t first);
+
+/*
+ * The same for an entry whose value is n accumulators (fl_aggs_save), parts of one, the
+ * oldest first: what they are together.
+ */
+void fc_entries_put_parts(struct fc_entries *x, const struct fl_state_entry *e,
+			  const struct fl_bytes *acc, size_t n, struct fc_table *t, uint32_t first);
+
+/* The end of the window that begins at start_ms, as far as entries that were seen say. */
+int64_t fc_entries_window_end(const struct fc_entries *x, int64_t start_ms);
+
+/* ---- a state on disk (stored.c) ---- */
+
+/* A row for each entry in the files of op; the section that names them is in hand. */
+int fc_stored_put(struct fc_entries *x, const struct fl_ckdir *d, const struct fl_manifest *m,
+		  const struct fl_ck_op *op, struct fc_table *t, struct fl_err *err);
 
 #endif

@@ -78,7 +78,8 @@ wait_for(const struct fc_people *p, const struct fl_ckdir *d, uint64_t behind,
 	bool ends = p->stop || p->drain, found = false;
 
 	for (;;) {
-		bool running = fl_ckdir_in_use(d); /* before looking: it may end in between */
+		bool running = fl_ckdir_is_locked(
+			d, "lock"); /* before looking: it may end in between */
 		int rc = found ? 1 : look(d, behind, p->drain, m, err);
 
 		found = rc > 0;
@@ -130,7 +131,7 @@ ask(struct fc_people *p, const struct fl_ckdir *d, struct fl_manifest *m, struct
 
 	if (p->stop && p->drain)
 		return fl_fail(err, FL_EUSAGE, "--stop and --drain: one of them");
-	if (!fl_ckdir_in_use(d))
+	if (!fl_ckdir_is_locked(d, "lock"))
 		return fl_fail(err, FL_EUNAVAILABLE, "no pipeline is running with %s", d->path);
 	if (greatest_id(d, &behind, err) < 0 ||
 	    fl_ckdir_ask(d, kind, p->stop ? -FL_ETEMP : 0, err) < 0)
@@ -156,7 +157,7 @@ savepoint(struct fc_people *p, char **words, int count, struct fl_err *err)
 			     words[0], (unsigned long long)id);
 	/* the output belongs to the job that goes on: not to the copy */
 	if (rc == 0 && p->to)
-		rc = fl_manifest_copy(&d, &m, p->to, !fl_ckdir_in_use(&d), err);
+		rc = fl_manifest_copy(&d, &m, p->to, !fl_ckdir_is_locked(&d, "lock"), err);
 	if (rc == 0)
 		rc = tell(p, &d, &m, err);
 	fl_manifest_release(&m);

@@ -4,6 +4,7 @@
 
 #include "checkpoint.h"
 #include "people.h"
+#include "run/statefiles.h"
 
 static const char *const op_columns[] = {
 	"uid",      "tool",        "backend",  "size",     "entries",
@@ -34,24 +35,38 @@ show_operators(struct fc_people *p, const struct fl_manifest *m, struct fl_err *
 	return fc_table_end(&t, rc, err);
 }
 
+/* The entries of the section in hand. */
 static int
-put_entries(struct fc_people *p, struct fc_table *t, struct fl_load *l, struct fl_err *err)
+put_section(struct fc_entries *x, struct fc_table *t, struct fl_load *l, struct fl_err *err)
+{
+	struct fl_state_entry e;
+	int rc;
+
+	while ((rc = fl_load_entry(l, &e, err)) > 0) {
+		fc_entries_learn(x, &e);
+		fc_entries_put(x, &e, t, 0);
+		fl_put_int(fc_cell(t, 4), e.value_len);
+		rc = fc_table_row(t, err);
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}
+
+static int
+put_entries(struct fc_people *p, const struct fl_ckdir *d, const struct fl_manifest *m,
+	    const struct fl_ck_op *op, struct fc_table *t, struct fl_load *l, struct fl_err *err)
 {
 	struct fc_entries *x = fc_entries_new(p);
 	struct fl_state_section s;
-	struct fl_state_entry e;
 	int rc;
 
 	while ((rc = fl_load_section(l, &s, err)) > 0) {
 		fc_entries_section(x, &s);
-		while ((rc = fl_load_entry(l, &e, err)) > 0) {
-			fc_entries_learn(x, &e);
-			fc_entries_put(x, &e, t, 0);
-			fl_put_int(fc_cell(t, 4), e.value_len);
-			rc = fc_table_row(t, err);
-			if (rc < 0)
-				break;
-		}
+		rc = put_section(x, t, l, err);
+		/* what it says of its entries holds for those on disk */
+		if (rc == 0 && strcmp(s.name, FL_STATEFILES_SECTION) == 0 && op->file_count)
+			rc = fc_stored_put(x, d, m, op, t, err);
 		if (rc < 0)
 			break;
 	}
@@ -80,7 +95,7 @@ show_state(struct fc_people *p, const struct fl_ckdir *d, const struct fl_manife
 		return err->code;
 	rc = fc_table_open(&t, p, entry_columns, FL_ARRAY_LEN(entry_columns), err);
 	if (rc == 0)
-		rc = put_entries(p, &t, l, err);
+		rc = put_entries(p, d, m, op, &t, l, err);
 	rc = fc_table_end(&t, rc, err);
 	fl_load_close(l);
 	free(name);

@@ -2,7 +2,8 @@
 /*
  * A pipe or a terminal: bytes go there when their checkpoint is complete. What was
  * written cannot be looked at, so after a restore the last checkpoint's come again:
- * at least once.
+ * at least once. After the end of the data they do so only where the mark is missing that
+ * is made when all has been handed over.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,12 +69,14 @@ again(struct fc_sink *s, const struct fl_ck_sink *from, struct fl_err *err)
 	int rc = 0;
 
 	s->committed = from->committed;
-	if (!s->finished)
+	if (s->delivered)
+		return 0;
+	if (from->pending_count)
 		fc_sink_say(s,
 			    "%s cannot be compared with what the last checkpoint wrote to it: its "
 			    "results come again (at least once; -o FILE gives exactly once)",
 			    s->name);
-	for (uint32_t i = 0; i < from->pending_count && rc == 0 && !s->finished; i++) {
+	for (uint32_t i = 0; i < from->pending_count && rc == 0; i++) {
 		const struct fl_ck_pending *p = &from->pending[i];
 		char *path;
 		int fd = fc_pending_open(s, p, &path, err);

@@ -111,6 +111,34 @@ fc_sink_describe(const struct fc_sink *s, struct fl_ck_sink *to)
 	to->committed = s->committed;
 }
 
+/* ---- the mark of the end ------------------------------------------------------------ */
+
+void
+fc_sink_delivered(const struct fc_sink *s, uint64_t id)
+{
+	char what[FL_CHECKPOINT_NAME_MAX], path[FL_CHECKPOINT_NAME_MAX];
+	struct fl_err ignored;
+
+	fl_ck_file(what, s->uid, s->dir->attempt, "written");
+	fl_ck_path(path, id, what);
+	(void)fl_ckdir_write(s->dir, path, "", 0, &ignored);
+}
+
+bool
+fc_sink_was_delivered(const struct fc_sink *s, uint64_t id)
+{
+	char path[FL_CHECKPOINT_NAME_MAX], file[FL_CHECKPOINT_NAME_MAX];
+	bool found = false;
+
+	/* by whichever attempt: this one, or the one that came to the end */
+	for (uint64_t a = s->dir->attempt; a > 0 && !found; a--) {
+		fl_ck_file(file, s->uid, a, "written");
+		fl_ck_path(path, id, file);
+		found = faccessat(s->dir->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	}
+	return found;
+}
+
 /* ---- pending parts in the checkpoint directory ------------------------------------- */
 
 static int

@@ -58,6 +58,7 @@ struct fc_sink {
 	bool append;           /* --append */
 	bool quiet;            /* -q */
 	bool finished;         /* restored from after the end */
+	bool delivered;        /* … and its last results are known to be in the output */
 	uint64_t segment_size; /* --segments; 0: not by size */
 	int64_t segment_ms;    /* … 0: not by time */
 
@@ -98,6 +99,14 @@ bool fc_sink_holds(const struct fc_sink *s);
 /* A line on standard error, unless -q. */
 void fc_sink_say(const struct fc_sink *s, const char *fmt, ...) FL_PRINTF(2, 3);
 
+/*
+ * The mark that the results of the last epoch, which ended with checkpoint id, have been
+ * handed over: to the other sinks, which wait for it, and to a pipe after a restore, which
+ * cannot be looked at. What cannot be written is not missed: then they come once more.
+ */
+void fc_sink_delivered(const struct fc_sink *s, uint64_t id);
+bool fc_sink_was_delivered(const struct fc_sink *s, uint64_t id);
+
 /* ---- between the files of the sink ---- */
 
 extern const struct fc_sink_type fc_sink_file, fc_sink_pipe, fc_sink_segments;
@@ -119,7 +128,8 @@ void fc_sink_describe(const struct fc_sink *s, struct fl_ck_sink *to);
 
 /*
  * Open and lock the output file; *ret_created: it was not there. from: the
- * checkpoint's share, which says that it is there, or NULL. FL_ECONFIG, FL_ECREATE, FL_EUNAVAILABLE: locked.
+ * checkpoint's share, which says that it is there, or NULL. FL_ECONFIG, FL_ECREATE,
+ * FL_EUNAVAILABLE: locked.
  */
 int fc_output_open(struct fc_sink *s, const struct fl_ck_sink *from, bool *ret_created,
 		   struct fl_err *err);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/nearfile.h"
 
 #define SOURCE_VERSION 1u
 
@@ -181,8 +182,7 @@ fc_source_start(struct fc_source *s, struct fl_err *err)
 		if (s->mode == FC_FOLLOW && i + 1 == s->word_count)
 			break;
 		if (strcmp(s->words[i], "-") != 0 && stat(s->words[i], &st) < 0)
-			return fl_fail_errno(err, FL_ENOINPUT, errno, "cannot open %s",
-					     s->words[i]);
+			return fl_fail_open(err, errno, s->words[i]);
 	}
 	return 0;
 }

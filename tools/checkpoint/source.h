@@ -72,8 +72,8 @@ struct fc_source {
 	const char *spool; /* --spool, or NULL */
 	bool allow_lost_input;
 	bool allow_moved_input; /* FILEs are known by their content alone: they were copied */
-	bool keep_open;     /* the end of the last FILE is not the end of the data */
-	uint32_t next_word; /* of the FILE that is opened next */
+	bool keep_open;         /* the end of the last FILE is not the end of the data */
+	uint32_t next_word;     /* of the FILE that is opened next */
 	uint64_t next_number;
 	struct fc_input in;
 	struct fc_place *past; /* FILEs that were read to their ends; one a word */

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state/behind.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/fault.h"
+#include "base/mem.h"
+
+enum kind { WRITE, DROP, CHECKPOINT };
+
+struct job {
+	enum kind kind;
+	struct fl_buf bytes; /* WRITE: struct head, key, value …; DROP: both keys; or a path */
+	size_t split;        /* DROP: where the second key begins */
+	struct job *next;
+};
+
+/* Before a key and a value. */
+struct head {
+	uint32_t key_len;
+	bool part, gone;
+	uint64_t value_len;
+};
+
+struct fl_behind {
+	const struct fl_store_ops *ops;
+	struct fl_store *store;
+	size_t batch_max;
+
+	/* the caller's */
+	struct fl_buf batch; /* of the batch in hand */
+	bool direct;         /* it has become too large: the store has its beginning */
+
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	/* under the lock */
+	struct job *first, *last; /* the first is in hand */
+	bool ending;
+	struct fl_err failed; /* code 0: nothing has */
+	struct fl_err checkpoint;
+	uint32_t checkpoints; /* queued, and not done */
+};
+
+/* ---- the thread ------------------------------------------------------------------------- */
+
+static int
+put_all(struct fl_behind *b, const struct fl_buf *batch, struct fl_err *err)
+{
+	const char *p = batch->data, *end = p + batch->len;
+	int rc = 0;
+
+	while (p < end && rc == 0) {
+		struct fl_bytes key, value;
+		struct head h;
+
+		memcpy(&h, p, sizeof h);
+		key = (struct fl_bytes){ p + sizeof h, h.key_len };
+		value = (struct fl_bytes){ h.gone ? NULL : key.p + key.n, (size_t)h.value_len };
+		p = key.p + key.n + h.value_len;
+		rc = b->ops->write_put(b->store, key, value, h.part, err);
+	}
+	return rc;
+}
+
+static int
+write_batch(struct fl_behind *b, const struct fl_buf *batch, struct fl_err *err)
+{
+	if (b->ops->write_begin(b->store, err) < 0 || put_all(b, batch, err) < 0 ||
+	    b->ops->write_end(b->store, err) < 0)
+		return err->code;
+	return 0;
+}
+
+static int
+drop(struct fl_behind *b, const struct job *j, struct fl_err *err)
+{
+	struct fl_bytes from = { j->bytes.data, j->split };
+	struct fl_bytes to = { j->bytes.data + j->split, j->bytes.len - j->split };
+
+	return b->ops->drop_range(b->store, from, to, err);
+}
+
+/* After an error nothing is written any more: what is there would have a gap. */
+static void
+perform(struct fl_behind *b, const struct job *j, struct fl_err *err)
+{
+	if (err->code)
+		return;
+	if (j->kind == WRITE) {
+		(void)write_batch(b, &j->bytes, err);
+		FL_FAULT("rocksdb.written");
+	} else if (j->kind == DROP) {
+		(void)drop(b, j, err);
+	} else {
+		FL_FAULT("rocksdb.checkpoint");
+		(void)b->ops->checkpoint(b->store, j->bytes.data, err);
+		FL_FAULT("rocksdb.linked");
+	}
+}
+
+static void
+free_job(struct job *j)
+{
+	fl_buf_release(&j->bytes);
+	free(j);
+}
+
+/* With the lock held: the job in hand is done. */
+static void
+finish(struct fl_behind *b, const struct fl_err *err)
+{
+	struct job *j = b->first;
+
+	b->first = j->next;
+	b->last = b->first ? b->last : NULL;
+	if (j->kind == CHECKPOINT) {
+		b->checkpoint = *err;
+		b->checkpoints--;
+	} else if (err->code && !b->failed.code) {
+		b->failed = *err;
+	}
+	free_job(j);
+	(void)pthread_cond_broadcast(&b->changed);
+}
+
+static void *
+work(void *arg)
+{
+	struct fl_behind *b = arg;
+
+	(void)pthread_mutex_lock(&b->lock);
+	for (;;) {
+		const struct job *j;
+		struct fl_err err;
+
+		while (!b->first && !b->ending)
+			(void)pthread_cond_wait(&b->changed, &b->lock);
+		if (!b->first)
+			break;
+		err = b->failed;
+		j = b->first;
+		(void)pthread_mutex_unlock(&b->lock);
+		perform(b, j, &err);
+		(void)pthread_mutex_lock(&b->lock);
+		finish(b, &err);
+	}
+	(void)pthread_mutex_unlock(&b->lock);
+	return NULL;
+}
+
+/* ---- the queue -------------------------------------------------------------------------- */
+
+struct fl_behind *
+fl_behind_new(const struct fl_store_ops *ops, struct fl_store *store, size_t batch_max)
+{
+	struct fl_behind *b = fl_xcalloc(1, sizeof *b);
+
+	b->ops = ops;
+	b->store = store;
+	b->batch_max = batch_max;
+	(void)pthread_mutex_init(&b->lock, NULL);
+	(void)pthread_cond_init(&b->changed, NULL);
+	return b;
+}
+
+void
+fl_behind_close(struct fl_behind *b)
+{
+	if (!b)
+		return;
+	if (b->running) {
+		(void)pthread_mutex_lock(&b->lock);
+		b->ending = true;
+		(void)pthread_cond_broadcast(&b->changed);
+		(void)pthread_mutex_unlock(&b->lock);
+		(void)pthread_join(b->thread, NULL);
+	}
+	(void)pthread_cond_destroy(&b->changed);
+	(void)pthread_mutex_destroy(&b->lock);
+	fl_buf_release(&b->batch);
+	free(b);
+}
+
+/* It begins with the first job; signals are for the others. */
+static int
+start(struct fl_behind *b, struct fl_err *err)
+{
+	sigset_t all, old;
+	int code;
+
+	if (b->running)
+		return 0;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	code = pthread_create(&b->thread, NULL, work, b);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	b->running = code == 0;
+	return code ? fl_fail_errno(err, FL_ELIMIT, code, "cannot start a thread for RocksDB") : 0;
+}
+
+/* With the lock held. */
+static int
+check(const struct fl_behind *b, struct fl_err *err)
+{
+	if (b->failed.code)
+		*err = b->failed;
+	return b->failed.code;
+}
+
+/* bytes are taken. */
+static int
+add(struct fl_behind *b, enum kind kind, struct fl_buf *bytes, size_t split, struct fl_err *err)
+{
+	struct job *j;
+	int rc = start(b, err);
+
+	if (rc < 0) {
+		fl_buf_release(bytes);
+		return rc;
+	}
+	j = fl_xcalloc(1, sizeof *j);
+	*j = (struct job){ .kind = kind, .bytes = *bytes, .split = split };
+	*bytes = (struct fl_buf){ 0 };
+	(void)pthread_mutex_lock(&b->lock);
+	if (b->last)
+		b->last->next = j;
+	else
+		b->first = j;
+	b->last = j;
+	b->checkpoints += kind == CHECKPOINT;
+	rc = check(b, err);
+	(void)pthread_cond_broadcast(&b->changed);
+	(void)pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+int
+fl_behind_settle(struct fl_behind *b, struct fl_err *err)
+{
+	int rc;
+
+	if (!b->running)
+		return 0;
+	(void)pthread_mutex_lock(&b->lock);
+	while (b->first)
+		(void)pthread_cond_wait(&b->changed, &b->lock);
+	rc = check(b, err);
+	(void)pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+/* ---- batches ---------------------------------------------------------------------------- */
+
+/* One batch is queued at most, while the next is gathered. */
+int
+fl_behind_begin(struct fl_behind *b, struct fl_err *err)
+{
+	fl_buf_clear(&b->batch); /* left by an error */
+	b->direct = false;
+	return fl_behind_settle(b, err);
+}
+
+int
+fl_behind_put(struct fl_behind *b, struct fl_bytes key, struct fl_bytes value, bool part,
+	      struct fl_err *err)
+{
+	struct head h = { .key_len = (uint32_t)key.n, .part = part, .gone = !value.p };
+	char *to;
+
+	if (b->direct)
+		return b->ops->write_put(b->store, key, value, part, err);
+	h.value_len = value.p ? value.n : 0;
+	to = fl_buf_reserve(&b->batch, sizeof h + key.n + value.n);
+	memcpy(to, &h, sizeof h);
+	memcpy(to + sizeof h, key.p, key.n);
+	if (h.value_len)
+		memcpy(to + sizeof h + key.n, value.p, value.n);
+	b->batch.len += sizeof h + key.n + (size_t)h.value_len;
+	if (b->batch.len < b->batch_max)
+		return 0;
+	b->direct = true;
+	if (b->ops->write_begin(b->store, err) < 0 || put_all(b, &b->batch, err) < 0)
+		return err->code;
+	fl_buf_release(&b->batch);
+	return 0;
+}
+
+int
+fl_behind_end(struct fl_behind *b, struct fl_err *err)
+{
+	if (b->direct)
+		return b->ops->write_end(b->store, err);
+	return b->batch.len ? add(b, WRITE, &b->batch, 0, err) : 0;
+}
+
+int
+fl_behind_drop(struct fl_behind *b, struct fl_bytes from, struct fl_bytes to, struct fl_err *err)
+{
+	struct fl_buf both = { 0 };
+
+	fl_buf_put(&both, from.p, from.n);
+	fl_buf_put(&both, to.p, to.n);
+	return add(b, DROP, &both, from.n, err);
+}
+
+/* ---- checkpoints ------------------------------------------------------------------------- */
+
+int
+fl_behind_checkpoint(struct fl_behind *b, const char *dir, struct fl_err *err)
+{
+	struct fl_buf path = { 0 };
+
+	fl_buf_put(&path, dir, strlen(dir) + 1);
+	return add(b, CHECKPOINT, &path, 0, err);
+}
+
+int
+fl_behind_checkpointed(struct fl_behind *b, struct fl_err *err)
+{
+	int rc;
+
+	(void)pthread_mutex_lock(&b->lock);
+	while (b->checkpoints)
+		(void)pthread_cond_wait(&b->changed, &b->lock);
+	rc = b->checkpoint.code;
+	if (rc)
+		*err = b->checkpoint;
+	(void)pthread_mutex_unlock(&b->lock);
+	return rc;
+}
