@@ -8,6 +8,7 @@ lib_libflue_a_SOURCES = \
 	lib/base/err.h \
 	lib/base/fault.c \
 	lib/base/fault.h \
+	lib/base/heap.h \
 	lib/base/io.c \
 	lib/base/io.h \
 	lib/base/itoa.h \
@@ -166,9 +167,12 @@ lib_libflue_a_SOURCES = \
 	lib/rank/panes.c \
 	lib/rank/rank.c \
 	lib/rank/rank.h \
+	lib/rank/rankdisk.c \
 	lib/rank/ranksave.c \
 	lib/rank/rowout.c \
 	lib/rank/rowout.h \
+	lib/rank/saved.c \
+	lib/rank/saved.h \
 	lib/rank/sessions.c \
 	lib/rank/sortby.c \
 	lib/rank/sortby.h \
@@ -210,6 +214,8 @@ lib_libflue_a_SOURCES = \
 	lib/run/run.h \
 	lib/run/side.c \
 	lib/run/side.h \
+	lib/run/spill.c \
+	lib/run/spill.h \
 	lib/run/state.c \
 	lib/run/state.h \
 	lib/run/statefiles.c \

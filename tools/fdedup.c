@@ -124,6 +124,15 @@ on_end(void *self, struct fl_run *run, struct fl_err *err)
 	return f->ranked ? fl_rank_end(&f->rank, err) : 0;
 }
 
+static int
+before_snapshot(void *self, struct fl_run *run, struct fl_err *err)
+{
+	struct fdedup *f = self;
+
+	(void)run;
+	return f->ranked ? fl_rank_checkpoint(&f->rank, err) : fl_dedup_checkpoint(&f->dedup, err);
+}
+
 static void
 snapshot(void *self, struct fl_run *run, struct fl_save *s)
 {
@@ -209,6 +218,7 @@ static const struct fl_op fdedup_op = {
 	.on_timer = on_timer,
 	.on_end = on_end,
 	.close = close_dedup,
+	.before_snapshot = before_snapshot,
 	.snapshot = snapshot,
 	.restore = restore,
 	.state_bytes = state_bytes,

@@ -110,6 +110,15 @@ on_end(void *self, struct fl_run *run, struct fl_err *err)
 	return fl_over_end(&f->over, err);
 }
 
+static int
+before_snapshot(void *self, struct fl_run *run, struct fl_err *err)
+{
+	struct fover *f = self;
+
+	(void)run;
+	return fl_over_checkpoint(&f->over, err);
+}
+
 static void
 snapshot(void *self, struct fl_run *run, struct fl_save *s)
 {
@@ -184,6 +193,7 @@ static const struct fl_op fover_op = {
 	.on_watermark = on_watermark,
 	.on_end = on_end,
 	.close = close_over,
+	.before_snapshot = before_snapshot,
 	.snapshot = snapshot,
 	.restore = restore,
 	.state_bytes = state_bytes,

@@ -105,6 +105,15 @@ on_end(void *self, struct fl_run *run, struct fl_err *err)
 	return fl_rank_end(&f->rank, err);
 }
 
+static int
+before_snapshot(void *self, struct fl_run *run, struct fl_err *err)
+{
+	struct frank *f = self;
+
+	(void)run;
+	return fl_rank_checkpoint(&f->rank, err);
+}
+
 static void
 snapshot(void *self, struct fl_run *run, struct fl_save *s)
 {
@@ -186,6 +195,7 @@ static const struct fl_op frank_op = {
 	.on_timer = on_timer,
 	.on_end = on_end,
 	.close = close_rank,
+	.before_snapshot = before_snapshot,
 	.snapshot = snapshot,
 	.restore = restore,
 	.state_bytes = state_bytes,

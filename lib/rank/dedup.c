@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "run/statefiles.h"
 #include "stream/row.h"
 #include "time/timestamp.h"
 
@@ -25,6 +26,15 @@ state_of(struct fl_entry *e)
 	return (struct state *)(void *)e->value;
 }
 
+/* On disk: behind the state the rows in the queue, linked, from prepare on. */
+static struct fl_item **
+queued_of(struct fl_entry *e)
+{
+	return (struct fl_item **)(void *)(e->value + sizeof(struct state));
+}
+
+static const struct fl_spill_ops spill_ops;
+
 int
 fl_dedup_open(struct fl_dedup *d, struct fl_run *run, const struct fl_dedup_spec *spec,
 	      struct fl_err *err)
@@ -34,9 +44,14 @@ fl_dedup_open(struct fl_dedup *d, struct fl_run *run, const struct fl_dedup_spec
 	*d = (struct fl_dedup){
 		.spec = *spec, .timed = in->time != NULL, .run = run, .wm_ms = FL_TIME_MIN
 	};
-	fl_budget_init(&d->budget, fl_run_memory_max(run));
 	fl_groupkeys_init(&d->keys, true);
-	fl_table_init(&d->table, &d->budget, sizeof(struct state));
+	fl_budget_init(&d->budget, fl_run_memory_max(run));
+	fl_table_init(&d->table, &d->budget,
+		      sizeof(struct state) +
+			      (fl_statefiles_wanted(run) ? sizeof(struct fl_item *) : 0));
+	if (fl_spill_open(&d->spill, run, &spill_ops, d, &d->keys.keys, err) < 0)
+		return err->code;
+	d->budget.max = fl_spill_memory_max(&d->spill);
 	if (spec->within >= 0 && !d->timed)
 		return fl_fail(err, FL_EUSAGE,
 			       "--within needs event time: give --time (and --watermark) to the "
@@ -47,13 +62,14 @@ fl_dedup_open(struct fl_dedup *d, struct fl_run *run, const struct fl_dedup_spec
 	return fl_late_open(&d->late, run, spec->late, err);
 }
 
-void
-fl_dedup_release(struct fl_dedup *d)
+/* Nothing is kept any more. */
+static void
+forget(void *self)
 {
-	if (!d->run)
-		return;
-	while (fl_dues_count(&d->rows))
-		fl_item_free(&d->mem, fl_dues_pop(&d->rows).item);
+	struct fl_dedup *d = self;
+
+	for (size_t i = 0; i < fl_dues_count(&d->rows); i++)
+		fl_item_free(&d->mem, fl_dues_at(&d->rows, i)->item);
 	for (uint32_t i = 0; i < d->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&d->table, i);
 
@@ -62,10 +78,20 @@ fl_dedup_release(struct fl_dedup *d)
 	}
 	fl_dues_release(&d->rows);
 	fl_dues_release(&d->expiry);
+	fl_table_clear(&d->table);
+	fl_items_release(&d->mem);
+}
+
+void
+fl_dedup_release(struct fl_dedup *d)
+{
+	if (!d->run)
+		return;
+	forget(d);
 	fl_table_release(&d->table);
+	fl_spill_close(&d->spill);
 	fl_budget_release(&d->budget);
 	fl_groupkeys_release(&d->keys);
-	fl_items_release(&d->mem);
 	fl_late_release(&d->late);
 	fl_rowout_release(&d->out);
 	fl_buf_release(&d->entries);
@@ -99,7 +125,11 @@ push_row(struct fl_dedup *d, const struct fl_batch *b, uint32_t row, struct fl_e
 
 	fl_buf_clear(&d->pack);
 	(void)fl_row_pack(b, row, &d->pack);
-	due.item = fl_item_new(&d->mem, due.seq, due.time, &none, 0, d->pack.data, d->pack.len);
+	due.item = fl_spill_on_disk(&d->spill)
+			   ? fl_item_new_linked(&d->mem, due.seq, due.time, &none, 0, d->pack.data,
+						d->pack.len)
+			   : fl_item_new(&d->mem, due.seq, due.time, &none, 0, d->pack.data,
+					 d->pack.len);
 	fl_dues_push(&d->rows, &due);
 	state_of(e)->pending++;
 }
@@ -122,9 +152,10 @@ pass_chosen(struct fl_dedup *d, const struct fl_batch *b, struct fl_err *err)
 }
 
 static int
-by_arrival(struct fl_dedup *d, const struct fl_batch *b, struct fl_entry **entry,
-	   struct fl_err *err)
+by_arrival(struct fl_dedup *d, const struct fl_batch *b, struct fl_err *err)
 {
+	struct fl_entry **entry = (struct fl_entry **)(void *)d->entries.data;
+
 	fl_buf_clear(&d->chosen);
 	for (uint32_t i = 0; i < b->rows; i++) {
 		if (entry[i]->flags & TOLD)
@@ -156,6 +187,7 @@ settle(struct fl_dedup *d, int64_t wm, struct fl_err *err)
 		if (!(due.entry->flags & TOLD))
 			rc = pass(d, due.item, d->wm_ms, err);
 		due.entry->flags |= TOLD;
+		fl_spill_changed(&d->spill, due.entry);
 		fl_item_free(&d->mem, due.item);
 	}
 	return rc;
@@ -215,6 +247,7 @@ take_row(struct fl_dedup *d, const struct fl_due *due, struct fl_err *err)
 	bool known = due->entry->flags & TOLD;
 	int rc = 0;
 
+	fl_spill_changed(&d->spill, due->entry);
 	s->pending--;
 	if (!d->spec.last) {
 		if (!known)
@@ -241,6 +274,7 @@ take_expiry(struct fl_dedup *d, const struct fl_due *due, struct fl_err *err)
 	struct state *s = state_of(e);
 	int rc = 0;
 
+	fl_spill_changed(&d->spill, e);
 	if (later(s->time, d->spec.within) > due->time) { /* another row came since */
 		expire_at(d, e);
 		return 0;
@@ -252,7 +286,7 @@ take_expiry(struct fl_dedup *d, const struct fl_due *due, struct fl_err *err)
 	}
 	e->flags &= (uint8_t)~TOLD;
 	if (s->pending == 0)
-		fl_table_delete(&d->table, e);
+		fl_spill_delete(&d->spill, 0, &d->table, e);
 	return rc;
 }
 
@@ -285,11 +319,19 @@ advance_within(struct fl_dedup *d, int64_t wm, struct fl_err *err)
 static int
 advance(struct fl_dedup *d, int64_t wm, struct fl_err *err)
 {
-	int rc;
+	int64_t until = wm;
+	int rc = 0;
 
 	if (wm <= d->wm_ms)
 		return 0;
-	rc = d->spec.within >= 0 ? advance_within(d, wm, err) : settle(d, wm, err);
+	do { /* on disk: as much as fits, then the next */
+		if (until < wm && fl_spill_trim(&d->spill, err) < 0)
+			return err->code;
+		rc = fl_spill_due(&d->spill, wm, &until, err);
+		if (rc == 0)
+			rc = d->spec.within >= 0 ? advance_within(d, until, err)
+						 : settle(d, until, err);
+	} while (rc == 0 && until < wm);
 	d->wm_ms = wm;
 	return rc;
 }
@@ -307,8 +349,10 @@ add_within(struct fl_dedup *d, const struct fl_batch *b, const struct fl_key *ke
 		fl_late_add(&d->late, row);
 		return 0;
 	}
-	if (fl_table_put(&d->table, key, NULL, 1, d->seq + row, &e, NULL, err) < 0)
+	if (fl_spill_put(&d->spill, 0, &d->table, key, NULL, 1, d->seq + row, &e, err) < 0)
 		return err->code;
+	if (!(e->flags & TOLD) && state_of(e)->pending == 0)
+		e->seq = d->seq + row; /* it may have been put for a record that was late */
 	if (!d->spec.last && e->flags & TOLD && b->time[row] >= state_of(e)->time &&
 	    b->time[row] <= later(state_of(e)->time, d->spec.within))
 		return 0;
@@ -316,19 +360,38 @@ add_within(struct fl_dedup *d, const struct fl_batch *b, const struct fl_key *ke
 	return 0;
 }
 
+/* The entries of the keys from record first on, into d->entries. */
+static int
+put_keys(struct fl_dedup *d, const struct fl_key *keys, uint32_t first, uint32_t rows,
+	 struct fl_err *err)
+{
+	struct fl_entry **entry;
+
+	fl_buf_clear(&d->entries);
+	entry = (struct fl_entry **)(void *)fl_buf_reserve(&d->entries, rows * sizeof *entry + 1);
+	return fl_spill_put(&d->spill, 0, &d->table, keys + first, NULL, rows - first,
+			    d->seq + first, entry + first, err);
+}
+
 static int
 add_in_time(struct fl_dedup *d, const struct fl_batch *b, const struct fl_key *keys,
-	    struct fl_entry **entry, struct fl_err *err)
+	    struct fl_err *err)
 {
 	const int64_t *wm = fl_batch_wm(b, &d->wm_scratch);
+	uint64_t evictions = d->spill.evictions;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < b->rows && rc == 0; i++) {
 		rc = advance(d, wm[i], err);
+		if (rc == 0 && evictions != d->spill.evictions)
+			rc = put_keys(d, keys, i, b->rows, err);
+		evictions = d->spill.evictions;
 		if (rc < 0)
 			break;
-		rc = d->spec.within >= 0 ? add_within(d, b, &keys[i], i, err)
-					 : by_time(d, b, i, entry[i], err);
+		rc = d->spec.within >= 0
+			     ? add_within(d, b, &keys[i], i, err)
+			     : by_time(d, b, i, ((struct fl_entry **)(void *)d->entries.data)[i],
+				       err);
 	}
 	if (rc == 0 && fl_late_flush(&d->late, b, err) < 0)
 		rc = err->code;
@@ -339,25 +402,23 @@ int
 fl_dedup_batch(struct fl_dedup *d, const struct fl_batch *b, struct fl_err *err)
 {
 	const struct fl_key *keys;
-	struct fl_entry **entry;
-	int rc;
+	int rc = 0;
 
 	if (fl_groupkeys_of(&d->keys, fl_run_header(d->run, 0), b, &keys, err) < 0)
 		return err->code;
-	fl_buf_clear(&d->entries);
-	entry = (struct fl_entry **)(void *)fl_buf_reserve(&d->entries,
-							   b->rows * sizeof *entry + 1);
-	/* within a time entries go while others come: each is looked up in its turn */
-	if (d->spec.within < 0 &&
-	    fl_table_put(&d->table, keys, NULL, b->rows, d->seq, entry, NULL, err) < 0)
-		return err->code;
-	rc = d->timed ? add_in_time(d, b, keys, entry, err) : by_arrival(d, b, entry, err);
+	/* within a time entries go while others come: each is looked up in its turn; on disk
+	 * that must not read one key at a time */
+	if (d->spec.within < 0 || fl_spill_on_disk(&d->spill))
+		rc = put_keys(d, keys, 0, b->rows, err);
+	if (rc < 0)
+		return rc;
+	rc = d->timed ? add_in_time(d, b, keys, err) : by_arrival(d, b, err);
 	d->seq += b->rows;
-	return rc < 0 ? rc
-		      : fl_budget_check(&d->budget,
-					fl_items_bytes(&d->mem) + d->rows.heap.cap +
-						d->expiry.heap.cap,
-					err);
+	if (rc < 0 || fl_spill_trim(&d->spill, err) < 0)
+		return err->code;
+	return fl_budget_check(&d->budget,
+			       fl_items_bytes(&d->mem) + d->rows.heap.cap + d->expiry.heap.cap,
+			       err);
 }
 
 int
@@ -366,7 +427,7 @@ fl_dedup_watermark(struct fl_dedup *d, int64_t wm_ms, int64_t *forward_ms, struc
 	if (!d->timed)
 		return 0;
 	*forward_ms = forwarded(d, wm_ms);
-	if (advance(d, wm_ms, err) < 0)
+	if (advance(d, wm_ms, err) < 0 || fl_spill_trim(&d->spill, err) < 0)
 		return err->code;
 	return fl_rowout_flush(&d->out, err);
 }
@@ -377,6 +438,136 @@ fl_dedup_bytes(const struct fl_dedup *d)
 	return d->budget.used + fl_items_bytes(&d->mem);
 }
 
+/* ---- on disk ---------------------------------------------------- */
+
+/*
+ * The value of a key: i64 time, u8 flags, u8 1: the row that is held follows, sized; then
+ * the rows in the queue, sized (rank/saved.h).
+ */
+
+static struct fl_table *
+table_of(void *self, int64_t ns)
+{
+	return ns == 0 ? &((struct fl_dedup *)self)->table : NULL;
+}
+
+/* Link the rows in the queue to their keys. */
+static void
+prepare(void *self)
+{
+	struct fl_dedup *d = self;
+
+	for (uint32_t i = 0; i < d->table.count; i++)
+		if (!fl_table_at(&d->table, i)->deleted)
+			*queued_of(fl_table_at(&d->table, i)) = NULL;
+	for (size_t i = 0; i < fl_dues_count(&d->rows); i++) {
+		const struct fl_due *due = fl_dues_at(&d->rows, i);
+
+		if (d->spec.within < 0 && due->entry->flags & TOLD)
+			continue; /* it will only be dropped */
+		fl_item_link(due->item)->next = *queued_of(due->entry);
+		*queued_of(due->entry) = due->item;
+	}
+}
+
+static void
+encode(void *self, int64_t ns, struct fl_entry *e, struct fl_buf *out)
+{
+	uint8_t flags = e->flags & (TOLD | PENDING);
+	const struct state *s = state_of(e);
+
+	(void)self;
+	(void)ns;
+	if (!flags && !*queued_of(e))
+		return;
+	fl_buf_put(out, &s->time, sizeof s->time);
+	fl_buf_putc(out, (char)flags);
+	fl_buf_putc(out, s->held != NULL);
+	if (s->held)
+		fl_saved_put_sized(out, s->held);
+	for (struct fl_item *i = *queued_of(e); i; i = fl_item_link(i)->next)
+		fl_saved_put_sized(out, i);
+}
+
+static int64_t
+due_of(void *self, int64_t ns, struct fl_entry *e)
+{
+	const struct fl_dedup *d = self;
+	int64_t due = FL_TIME_MAX;
+
+	(void)ns;
+	if (d->spec.within >= 0 && e->flags & TOLD)
+		due = later(state_of(e)->time, d->spec.within);
+	for (struct fl_item *i = *queued_of(e); i; i = fl_item_link(i)->next) {
+		/* see is_settled */
+		int64_t at = d->spec.within < 0 && i->time > FL_TIME_MIN ? i->time - 1 : i->time;
+
+		due = at < due ? at : due;
+	}
+	return due;
+}
+
+static int
+decode(void *self, int64_t ns, struct fl_entry *e, struct fl_bytes value, struct fl_err *err)
+{
+	const char *p = value.p, *end = p + value.n;
+	struct fl_dedup *d = self;
+	struct state *s = state_of(e);
+	uint8_t flags, held;
+
+	(void)ns;
+	if (!fl_take_bytes(&p, end, &s->time, sizeof s->time) ||
+	    !fl_take_bytes(&p, end, &flags, sizeof flags) ||
+	    !fl_take_bytes(&p, end, &held, sizeof held) ||
+	    (held != 0) != (d->spec.last && flags & TOLD))
+		return fl_fail(err, FL_EDATA, "what was kept of a key is damaged");
+	if (held) {
+		s->held = fl_saved_get_sized(&d->mem, &p, end, err);
+		if (!s->held)
+			return err->code;
+	}
+	e->flags |= flags & (TOLD | PENDING);
+	if (d->spec.within >= 0 && flags & TOLD)
+		expire_at(d, e);
+	while (p < end) {
+		struct fl_due due = { .item = fl_saved_get_sized(&d->mem, &p, end, err),
+				      .entry = e };
+
+		if (!due.item)
+			return err->code;
+		due.time = due.item->time;
+		due.seq = due.item->seq;
+		fl_dues_push(&d->rows, &due);
+		s->pending++;
+	}
+	return 0;
+}
+
+static size_t
+held_bytes(const void *self)
+{
+	const struct fl_dedup *d = self;
+
+	return d->budget.used + fl_items_bytes(&d->mem) + d->rows.heap.cap + d->expiry.heap.cap;
+}
+
+static const struct fl_spill_ops spill_ops = {
+	.version = 1,
+	.table = table_of,
+	.prepare = prepare,
+	.encode = encode,
+	.decode = decode,
+	.due = due_of,
+	.forget = forget,
+	.held = held_bytes,
+};
+
+int
+fl_dedup_checkpoint(struct fl_dedup *d, struct fl_err *err)
+{
+	return fl_spill_checkpoint(&d->spill, err);
+}
+
 /* ---- checkpoints ------------------------------------------------ */
 
 /*
@@ -385,27 +576,8 @@ fl_dedup_bytes(const struct fl_dedup *d)
  *	"keys"     an entry a key: u64 arrival of the key, i64
  *	           time, u8 flags, and the row that is held
  *	"pending"  an entry a row that is not decided: its key, and the row
- * A row: u64 arrival, i64 time, the packed row up to the end of the value.
+ * Rows: rank/saved.h. On disk, instead of keys and what is pending, the section "files".
  */
-
-static void
-put_row(struct fl_buf *value, const struct fl_item *item)
-{
-	fl_buf_put(value, &item->seq, sizeof item->seq);
-	fl_buf_put(value, &item->time, sizeof item->time);
-	fl_buf_put(value, fl_item_row(item), item->row_len);
-}
-
-static void
-save_entry(struct fl_save *s, const struct fl_entry *e, const struct fl_buf *value)
-{
-	struct fl_state_entry out = { .ns = "",
-				      .value = value->data,
-				      .value_len = (uint32_t)value->len };
-
-	fl_groupkeys_save(e, &out);
-	fl_save_entry(s, &out);
-}
 
 void
 fl_dedup_snapshot(const struct fl_dedup *d, struct fl_save *s)
@@ -417,6 +589,10 @@ fl_dedup_snapshot(const struct fl_dedup *d, struct fl_save *s)
 	fl_save_int(s, "watermark", d->wm_ms);
 	fl_save_int(s, "keep", d->spec.last);
 	fl_save_int(s, "within", d->spec.within);
+	if (fl_spill_on_disk(&d->spill)) {
+		fl_spill_save(&d->spill, s);
+		return;
+	}
 	fl_save_section(s, "keys", 1, "{\"value\":\"bytes\"}");
 	for (uint32_t i = 0; i < d->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&d->table, i);
@@ -428,81 +604,65 @@ fl_dedup_snapshot(const struct fl_dedup *d, struct fl_save *s)
 		fl_buf_put(&value, &state_of(e)->time, sizeof(int64_t));
 		fl_buf_put(&value, &e->flags, sizeof e->flags);
 		if (state_of(e)->held)
-			put_row(&value, state_of(e)->held);
-		save_entry(s, e, &value);
+			fl_saved_put_row(&value, state_of(e)->held);
+		fl_saved_entry(s, e, &value);
 	}
 	fl_save_section(s, "pending", 1, "{\"value\":\"bytes\"}");
 	for (size_t i = 0; i < fl_dues_count(&d->rows); i++) {
 		fl_buf_clear(&value);
-		put_row(&value, fl_dues_at(&d->rows, i)->item);
-		save_entry(s, fl_dues_at(&d->rows, i)->entry, &value);
+		fl_saved_put_row(&value, fl_dues_at(&d->rows, i)->item);
+		fl_saved_entry(s, fl_dues_at(&d->rows, i)->entry, &value);
 	}
 	fl_buf_release(&value);
 }
 
-/* A row up to end; NULL with *err. */
-static struct fl_item *
-load_row(struct fl_dedup *d, struct fl_load *l, const char *p, const char *end, struct fl_err *err)
-{
-	struct fl_sortkey none = { 0 };
-	uint64_t seq;
-	int64_t time;
-
-	if (!fl_take_bytes(&p, end, &seq, sizeof seq) ||
-	    !fl_take_bytes(&p, end, &time, sizeof time)) {
-		(void)fl_load_damaged(l, "a row", err);
-		return NULL;
-	}
-	if (fl_row_check(p, (size_t)(end - p), err) < 0)
-		return NULL;
-	return fl_item_new(&d->mem, seq, time, &none, 0, p, (size_t)(end - p));
-}
-
 static int
-load_key(struct fl_dedup *d, struct fl_load *l, const struct fl_state_entry *in, struct fl_err *err)
+load_key(void *self, struct fl_load *l, const struct fl_state_entry *in, struct fl_err *err)
 {
+	struct fl_dedup *d = self;
 	struct fl_key key = fl_groupkeys_loaded(&d->keys, in);
 	const char *p = in->value, *end = p + in->value_len;
 	struct fl_entry *e;
 	struct state *s;
 	uint64_t seq;
 	int64_t time;
+	uint32_t live = d->table.live;
 	uint8_t flags;
-	uint32_t made;
 
 	if (!fl_take_bytes(&p, end, &seq, sizeof seq) ||
 	    !fl_take_bytes(&p, end, &time, sizeof time) ||
 	    !fl_take_bytes(&p, end, &flags, sizeof flags))
 		return fl_load_damaged(l, "a key", err);
-	if (fl_table_put(&d->table, &key, NULL, 1, seq, &e, &made, err) < 0)
+	if (fl_spill_put(&d->spill, 0, &d->table, &key, NULL, 1, seq, &e, err) < 0)
 		return err->code;
 	s = state_of(e);
-	if (!made)
+	if (live == d->table.live)
 		return fl_load_damaged(l, "a key that comes twice", err);
 	s->time = time;
-	e->flags = flags & (TOLD | PENDING);
+	e->flags |= flags & (TOLD | PENDING);
 	if (d->spec.within >= 0 && flags & TOLD)
 		expire_at(d, e);
 	if (p == end)
 		return d->spec.last && flags & TOLD
 			       ? fl_load_damaged(l, "a key without its row", err)
 			       : 0;
-	s->held = load_row(d, l, p, end, err);
-	return s->held ? 0 : err->code;
+	s->held = fl_saved_get_row(&d->mem, p, end, err);
+	return s->held ? 0 : fl_load_damaged(l, "a row", err);
 }
 
 static int
-load_pending(struct fl_dedup *d, struct fl_load *l, const struct fl_state_entry *in,
-	     struct fl_err *err)
+load_pending(void *self, struct fl_load *l, const struct fl_state_entry *in, struct fl_err *err)
 {
+	struct fl_dedup *d = self;
 	struct fl_key key = fl_groupkeys_loaded(&d->keys, in);
-	struct fl_item *item = load_row(d, l, in->value, in->value + in->value_len, err);
+	struct fl_item *item = fl_saved_get_row(&d->mem, in->value, in->value + in->value_len,
+						err);
 	struct fl_entry *e;
 	struct fl_due due;
 
 	if (!item)
-		return err->code;
-	if (fl_table_put(&d->table, &key, NULL, 1, item->seq, &e, NULL, err) < 0) {
+		return fl_load_damaged(l, "a row", err);
+	if (fl_spill_put(&d->spill, 0, &d->table, &key, NULL, 1, item->seq, &e, err) < 0) {
 		fl_item_free(&d->mem, item);
 		return err->code;
 	}
@@ -518,8 +678,9 @@ load_pending(struct fl_dedup *d, struct fl_load *l, const struct fl_state_entry 
 }
 
 static int
-load_number(struct fl_dedup *d, const struct fl_state_entry *e, struct fl_err *err)
+load_number(void *self, const struct fl_state_entry *e, struct fl_err *err)
 {
+	struct fl_dedup *d = self;
 	int64_t v;
 
 	if (fl_state_int(e, &v, err) < 0)
@@ -541,23 +702,9 @@ load_number(struct fl_dedup *d, const struct fl_state_entry *e, struct fl_err *e
 int
 fl_dedup_restore(struct fl_dedup *d, struct fl_load *l, struct fl_err *err)
 {
-	struct fl_state_section section;
-	struct fl_state_entry e;
-	int more, rc = 0;
+	static const struct fl_saved_loader loader = {
+		.numbers = "dedup", .number = load_number, .key = load_key, .pending = load_pending
+	};
 
-	while ((more = fl_load_section(l, &section, err)) > 0) {
-		bool keys = strcmp(section.name, "keys") == 0;
-		bool pending = strcmp(section.name, "pending") == 0;
-
-		if ((!keys && !pending && strcmp(section.name, "dedup") != 0) ||
-		    section.version != 1)
-			return fl_load_unknown(l, &section, err);
-		while (rc == 0 && (rc = fl_load_entry(l, &e, err)) > 0)
-			rc = keys      ? load_key(d, l, &e, err)
-			     : pending ? load_pending(d, l, &e, err)
-				       : load_number(d, &e, err);
-		if (rc < 0)
-			return rc;
-	}
-	return more;
+	return fl_saved_load(&loader, d, &d->spill, l, err);
 }

@@ -16,6 +16,8 @@
  *
  * Within a time the state of a key is forgotten when the watermark has passed it, and
  * rows behind the watermark are late.
+ *
+ * With --backend rocksdb keys are on disk, with their rows (run/spill.h).
  */
 #ifndef FL_RANK_DEDUP_H
 #define FL_RANK_DEDUP_H
@@ -23,6 +25,7 @@
 #include "rank/due.h"
 #include "rank/groupkeys.h"
 #include "rank/rowout.h"
+#include "rank/saved.h"
 #include "window/late.h"
 
 struct fl_dedup_spec {
@@ -38,9 +41,10 @@ struct fl_dedup {
 	struct fl_run *run;
 	struct fl_rowout out;
 	struct fl_late late;
+	struct fl_spill spill;
 	struct fl_budget budget;
 	struct fl_groupkeys keys;
-	struct fl_table table; /* value: struct fl_dedup_state */
+	struct fl_table table; /* value: struct state of dedup.c */
 	struct fl_items mem;
 	struct fl_dues rows;   /* not yet decided */
 	struct fl_dues expiry; /* within: of keys */
@@ -58,6 +62,7 @@ int fl_dedup_columns(struct fl_dedup *d, struct fl_err *err);
 int fl_dedup_batch(struct fl_dedup *d, const struct fl_batch *b, struct fl_err *err);
 int fl_dedup_watermark(struct fl_dedup *d, int64_t wm_ms, int64_t *forward_ms, struct fl_err *err);
 
+int fl_dedup_checkpoint(struct fl_dedup *d, struct fl_err *err); /* before_snapshot */
 void fl_dedup_snapshot(const struct fl_dedup *d, struct fl_save *s);
 int fl_dedup_restore(struct fl_dedup *d, struct fl_load *l, struct fl_err *err);
 size_t fl_dedup_bytes(const struct fl_dedup *d);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "base/io.h"
 #include "run/queue.h"
 
@@ -236,41 +237,29 @@ next_row(int fd, struct fl_runcursor *c, size_t piece, struct fl_err *err)
 
 /* ---- merging ------------------------------------------------------------------------------ */
 
+/* Cursors, by number, in the order of the rows in their hands. */
 static bool
-before(const struct fl_extsort *x, uint32_t a, uint32_t b)
+before(const void *a, const void *b, const void *ctx)
 {
-	return compare(x->order, x->cursor[a].item, x->cursor[b].item) < 0;
+	const struct fl_extsort *x = ctx;
+	const uint32_t *one = a, *other = b;
+
+	return compare(x->order, x->cursor[*one].item, x->cursor[*other].item) < 0;
 }
 
 /* Let the cursor at the top sink to its place. */
 static void
 sink(struct fl_extsort *x)
 {
-	uint32_t at = 0, moving = x->heap[0];
+	uint32_t moving = x->heap[0];
 
-	for (;;) {
-		uint32_t child = 2 * at + 1;
-
-		if (child >= x->count)
-			break;
-		if (child + 1 < x->count && before(x, x->heap[child + 1], x->heap[child]))
-			child++;
-		if (!before(x, x->heap[child], moving))
-			break;
-		x->heap[at] = x->heap[child];
-		at = child;
-	}
-	x->heap[at] = moving;
+	fl_heap_sink(x->heap, x->count, 0, &moving, sizeof moving, before, x);
 }
 
 static void
 rise(struct fl_extsort *x, uint32_t cursor)
 {
-	uint32_t at = x->count++;
-
-	for (; at && before(x, cursor, x->heap[(at - 1) / 2]); at = (at - 1) / 2)
-		x->heap[at] = x->heap[(at - 1) / 2];
-	x->heap[at] = cursor;
+	fl_heap_rise(x->heap, x->count++, &cursor, sizeof cursor, before, x);
 }
 
 static size_t

@@ -74,7 +74,7 @@ fl_over_open(struct fl_over *o, struct fl_run *run, const struct fl_over_spec *s
 		return err->code;
 	fl_table_init(&o->table, &o->budget,
 		      sizeof(struct fl_over_key) + (o->aggs ? fl_aggs_size(o->aggs) : 0));
-	if (check_input(o, in, err) < 0)
+	if (check_input(o, in, err) < 0 || fl__over_open_spill(o, err) < 0)
 		return err->code;
 	column = fl_xcalloc(o->def_count, sizeof *column);
 	place_results(o, column);
@@ -96,6 +96,21 @@ release_key(struct fl_over *o, struct fl_entry *e)
 		fl_aggs_clear(o->aggs, fl__over_acc(e));
 }
 
+void
+fl__over_forget(void *self)
+{
+	struct fl_over *o = self;
+
+	while (fl_dues_count(&o->dues))
+		fl_item_free(&o->mem, fl_dues_pop(&o->dues).item);
+	for (uint32_t i = 0; i < o->table.count; i++)
+		if (!fl_table_at(&o->table, i)->deleted)
+			release_key(o, fl_table_at(&o->table, i));
+	fl_dues_release(&o->dues);
+	fl_table_clear(&o->table);
+	fl_items_release(&o->mem);
+}
+
 static void
 release_definitions(struct fl_over *o)
 {
@@ -115,13 +130,11 @@ void
 fl_over_release(struct fl_over *o)
 {
 	if (o->table.budget) {
-		while (fl_dues_count(&o->dues))
-			fl_item_free(&o->mem, fl_dues_pop(&o->dues).item);
-		for (uint32_t i = 0; i < o->table.count; i++)
-			release_key(o, fl_table_at(&o->table, i));
+		fl__over_forget(o);
 		fl_table_release(&o->table);
 	}
 	release_definitions(o);
+	fl_spill_close(&o->spill);
 	fl_dues_release(&o->dues);
 	fl_budget_release(&o->budget);
 	fl_groupkeys_release(&o->keys);
@@ -208,21 +221,20 @@ take_turns(struct fl_over *o, struct fl_err *err)
 static void
 join(struct fl_over *o, struct fl_entry *e, struct fl_item *item)
 {
+	fl_spill_changed(&o->spill, e);
 	fl__over_append(o, fl__over_key(e), item);
 	fl__over_key(e)->last_ms = item->time;
 	fl_buf_put(&o->turns, &e, sizeof(struct fl_entry *));
 }
 
-/* Everything up to watermark wm_ms. */
+/* Those up to a time; the rows of keys on disk are in memory. */
 static int
-advance(struct fl_over *o, int64_t wm_ms, struct fl_err *err)
+take_until(struct fl_over *o, int64_t until, struct fl_err *err)
 {
 	const struct fl_due *first;
 	int rc = 0;
 
-	if (wm_ms <= o->wm_ms)
-		return 0;
-	while (rc == 0 && (first = fl_dues_first(&o->dues)) && first->time <= wm_ms) {
+	while (rc == 0 && (first = fl_dues_first(&o->dues)) && first->time <= until) {
 		int64_t time = first->time;
 
 		do {
@@ -233,8 +245,37 @@ advance(struct fl_over *o, int64_t wm_ms, struct fl_err *err)
 		} while (first && first->time == time);
 		rc = take_turns(o, err);
 	}
-	o->wm_ms = wm_ms;
 	return rc;
+}
+
+/* What is written down points to entries: it is computed before they are forgotten. */
+static int
+trim(struct fl_over *o, struct fl_err *err)
+{
+	if (!fl_spill_is_full(&o->spill))
+		return 0;
+	if (fl__over_flush(o, err) < 0)
+		return err->code;
+	return fl_spill_trim(&o->spill, err);
+}
+
+/* Everything up to watermark wm_ms. */
+static int
+advance(struct fl_over *o, int64_t wm_ms, struct fl_err *err)
+{
+	int64_t until = wm_ms;
+
+	if (wm_ms <= o->wm_ms)
+		return 0;
+	do { /* on disk: as much as fits, then the next */
+		if (until < wm_ms && trim(o, err) < 0)
+			return err->code;
+		if (fl_spill_due(&o->spill, wm_ms, &until, err) < 0 ||
+		    take_until(o, until, err) < 0)
+			return err->code;
+	} while (until < wm_ms);
+	o->wm_ms = wm_ms;
+	return 0;
 }
 
 /* ---- rows in ---------------------------------------------------- */
@@ -280,11 +321,24 @@ add_row(struct fl_over *o, const struct fl_batch *b, uint32_t row, struct fl_ent
 	return 0;
 }
 
+/* The entries of the keys from record first on, into o->entries. */
+static int
+put_keys(struct fl_over *o, const struct fl_key *keys, uint32_t first, uint32_t rows,
+	 struct fl_err *err)
+{
+	struct fl_entry **entry;
+
+	fl_buf_clear(&o->entries);
+	entry = (struct fl_entry **)(void *)fl_buf_reserve(&o->entries, rows * sizeof *entry + 1);
+	return fl_spill_put(&o->spill, 0, &o->table, keys + first, NULL, rows - first,
+			    o->seq + first, entry + first, err);
+}
+
 int
 fl_over_batch(struct fl_over *o, const struct fl_batch *b, struct fl_err *err)
 {
+	uint64_t evictions;
 	const struct fl_key *keys;
-	struct fl_entry **entry;
 	const int64_t *wm;
 	int rc = 0;
 
@@ -295,19 +349,22 @@ fl_over_batch(struct fl_over *o, const struct fl_batch *b, struct fl_err *err)
 		return err->code;
 	fl_buf_clear(&o->good); /* o->bad is used again before the batch is done with */
 	fl_buf_put(&o->good, o->bad.mask.data, o->bad.count ? b->rows : 0);
-	fl_buf_clear(&o->entries);
-	entry = (struct fl_entry **)(void *)fl_buf_reserve(&o->entries,
-							   b->rows * sizeof *entry + 1);
-	if (fl_table_put(&o->table, keys, NULL, b->rows, o->seq, entry, NULL, err) < 0)
+	if (put_keys(o, keys, 0, b->rows, err) < 0)
 		return err->code;
 	wm = fl_batch_wm(b, &o->wm_scratch);
+	evictions = o->spill.evictions;
 	for (uint32_t i = 0; i < b->rows && rc == 0; i++) {
 		rc = advance(o, wm[i], err);
+		if (rc == 0 && evictions != o->spill.evictions)
+			rc = put_keys(o, keys, i, b->rows, err);
+		evictions = o->spill.evictions;
 		if (rc == 0 && !(o->good.len && o->good.data[i]))
-			rc = add_row(o, b, i, entry[i], err);
+			rc = add_row(o, b, i, ((struct fl_entry **)(void *)o->entries.data)[i],
+				     err);
 	}
 	o->seq += b->rows;
-	if (rc < 0 || fl__over_flush(o, err) < 0 || fl_late_flush(&o->late, b, err) < 0)
+	if (rc < 0 || fl__over_flush(o, err) < 0 || fl_late_flush(&o->late, b, err) < 0 ||
+	    fl_spill_trim(&o->spill, err) < 0)
 		return err->code;
 	return fl_budget_check(&o->budget,
 			       fl_items_bytes(&o->mem) + o->dues.heap.cap +
@@ -320,9 +377,9 @@ fl_over_watermark(struct fl_over *o, int64_t wm_ms, int64_t *forward_ms, struct 
 {
 	if (o->lead_max)
 		*forward_ms = FL_TIME_MIN; /* rows that wait for others are still to come */
-	if (advance(o, wm_ms, err) < 0)
+	if (advance(o, wm_ms, err) < 0 || fl__over_flush(o, err) < 0)
 		return err->code;
-	return fl__over_flush(o, err);
+	return fl_spill_trim(&o->spill, err);
 }
 
 /* The rows that waited for followers, by time and arrival. */
@@ -330,8 +387,10 @@ int
 fl_over_end(struct fl_over *o, struct fl_err *err)
 {
 	struct fl_dues left = { 0 };
-	int rc = 0;
+	int rc = o->lead_max ? fl_spill_bring(&o->spill, 0, err) : 0;
 
+	if (rc < 0)
+		return rc;
 	for (uint32_t i = 0; o->lead_max && i < o->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&o->table, i);
 		const struct fl_over_key *k = fl__over_key(e);

@@ -22,6 +22,9 @@
  *
  * Work is done in chunks: what happens is first written down as rows of a batch, with
  * the steps that lead from one result to the next, then computed column by column.
+ *
+ * With --backend rocksdb keys are on disk, with their rows (run/spill.h, oversave.c). Where
+ * lead makes rows wait for the end, all keys must fit the memory then.
  */
 #ifndef FL_RANK_OVER_H
 #define FL_RANK_OVER_H
@@ -30,6 +33,7 @@
 #include "rank/due.h"
 #include "rank/groupkeys.h"
 #include "rank/rowout.h"
+#include "rank/saved.h"
 #include "window/late.h"
 
 enum fl_over_frame {
@@ -75,6 +79,7 @@ struct fl_over {
 	struct fl_aggs *aggs; /* NULL: there are none */
 	struct fl_rowout out;
 	struct fl_late late;
+	struct fl_spill spill;
 	struct fl_budget budget;
 	struct fl_groupkeys keys;
 	struct fl_table table; /* value: struct fl_over_key, then the accumulator */
@@ -116,6 +121,7 @@ int fl_over_end(struct fl_over *o, struct fl_err *err);
 /* A column that a definition names and that never came, or NULL; i from 0. */
 const char *fl_over_unseen(const struct fl_over *o, size_t i);
 
+int fl_over_checkpoint(struct fl_over *o, struct fl_err *err); /* before_snapshot */
 void fl_over_snapshot(const struct fl_over *o, struct fl_save *s);
 int fl_over_restore(struct fl_over *o, struct fl_load *l, struct fl_err *err);
 size_t fl_over_bytes(const struct fl_over *o);
@@ -138,6 +144,7 @@ struct fl_over_key {
 	uint64_t number;  /* rows that came out */
 	int64_t shown_ms; /* time of the last of them */
 	uint64_t rank, dense;
+	struct fl_item *waiting; /* on disk: rows whose turn has not come, from prepare on */
 };
 
 /* A row that comes out. */
@@ -168,6 +175,11 @@ fl__over_at(const struct fl_over_key *k, uint32_t number)
 }
 
 enum { FL__OVER_INIT = 1 }; /* fl_entry.flags: the accumulator was initialised */
+
+int fl__over_open_spill(struct fl_over *o, struct fl_err *err);
+
+/* Nothing is kept any more. */
+void fl__over_forget(void *self);
 
 /* Make the entry of a key usable. */
 void fl__over_init_key(struct fl_over *o, struct fl_entry *e);

@@ -8,7 +8,8 @@
  *	"keys"     an entry a key: struct fixed, its rows as length (u32) and row, the saved
  *	           accumulator
  *	"pending"  an entry a row whose turn has not come: its key, and the row
- * A row: u64 arrival, i64 time, the packed row.
+ * Rows: rank/saved.h. On disk, instead of keys and what is pending, the section "files"; the
+ * value of a key is u32 rows whose turn has not come, these, sized, and then as in "keys".
  */
 #include <stdlib.h>
 
@@ -23,27 +24,9 @@ struct fixed {
 	uint32_t count, frame, shown, added;
 };
 
+/* A key with the rows that have had their turn, and the accumulator. */
 static void
-put_row(struct fl_buf *value, const struct fl_item *item)
-{
-	fl_buf_put(value, &item->seq, sizeof item->seq);
-	fl_buf_put(value, &item->time, sizeof item->time);
-	fl_buf_put(value, fl_item_row(item), item->row_len);
-}
-
-static void
-save_entry(struct fl_save *s, const struct fl_entry *e, const struct fl_buf *value)
-{
-	struct fl_state_entry out = { .ns = "",
-				      .value = value->data,
-				      .value_len = (uint32_t)value->len };
-
-	fl_groupkeys_save(e, &out);
-	fl_save_entry(s, &out);
-}
-
-static void
-save_key(const struct fl_over *o, struct fl_save *s, struct fl_entry *e, struct fl_buf *value)
+put_key(const struct fl_over *o, struct fl_entry *e, struct fl_buf *value)
 {
 	const struct fl_over_key *k = fl__over_key(e);
 	struct fixed f = { .seq = e->seq,
@@ -57,18 +40,11 @@ save_key(const struct fl_over *o, struct fl_save *s, struct fl_entry *e, struct 
 			   .shown = k->shown,
 			   .added = k->added };
 
-	fl_buf_clear(value);
 	fl_buf_put(value, &f, sizeof f);
-	for (uint32_t i = 0; i < k->count; i++) {
-		const struct fl_item *item = *fl__over_at(k, i);
-		uint32_t n = (uint32_t)(sizeof item->seq + sizeof item->time) + item->row_len;
-
-		fl_buf_put(value, &n, sizeof n);
-		put_row(value, item);
-	}
+	for (uint32_t i = 0; i < k->count; i++)
+		fl_saved_put_sized(value, *fl__over_at(k, i));
 	if (o->aggs)
 		fl_aggs_save(o->aggs, fl__over_acc(e), value);
-	save_entry(s, e, value);
 }
 
 /* Frame and definitions, as text. */
@@ -92,18 +68,26 @@ fl_over_snapshot(const struct fl_over *o, struct fl_save *s)
 	fl_save_int(s, "watermark", o->wm_ms);
 	describe(o, &value);
 	fl_save_bytes(s, "definitions", value.data, value.len);
+	if (fl_spill_on_disk(&o->spill)) {
+		fl_spill_save(&o->spill, s);
+		fl_buf_release(&value);
+		return;
+	}
 	fl_save_section(s, "keys", 1, "{\"value\":\"bytes\"}");
 	for (uint32_t i = 0; i < o->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&o->table, i);
 
-		if (e->flags & FL__OVER_INIT)
-			save_key(o, s, e, &value);
+		if (!(e->flags & FL__OVER_INIT))
+			continue;
+		fl_buf_clear(&value);
+		put_key(o, e, &value);
+		fl_saved_entry(s, e, &value);
 	}
 	fl_save_section(s, "pending", 1, "{\"value\":\"bytes\"}");
 	for (size_t i = 0; i < fl_dues_count(&o->dues); i++) {
 		fl_buf_clear(&value);
-		put_row(&value, fl_dues_at(&o->dues, i)->item);
-		save_entry(s, fl_dues_at(&o->dues, i)->entry, &value);
+		fl_saved_put_row(&value, fl_dues_at(&o->dues, i)->item);
+		fl_saved_entry(s, fl_dues_at(&o->dues, i)->entry, &value);
 	}
 	fl_buf_release(&value);
 }
@@ -117,100 +101,97 @@ fl_over_bytes(const struct fl_over *o)
 
 /* ---- reading ---------------------------------------------------- */
 
-/* A row up to end; NULL with *err. */
-static struct fl_item *
-load_row(struct fl_over *o, struct fl_load *l, const char *p, const char *end, struct fl_err *err)
+static int
+damaged(struct fl_err *err)
 {
-	struct fl_sortkey none = { 0 };
-	uint64_t seq;
-	int64_t time;
-
-	if (!fl_take_bytes(&p, end, &seq, sizeof seq) ||
-	    !fl_take_bytes(&p, end, &time, sizeof time)) {
-		(void)fl_load_damaged(l, "a row", err);
-		return NULL;
-	}
-	if (fl_row_check(p, (size_t)(end - p), err) < 0)
-		return NULL;
-	return fl_item_new_linked(&o->mem, seq, time, &none, 0, p, (size_t)(end - p));
+	return fl_fail(err, FL_EDATA, "what was kept of a key is damaged");
 }
 
+/* What put_key wrote: p .. end, into an entry that is fresh. */
 static int
-load_rows(struct fl_over *o, struct fl_load *l, struct fl_over_key *k, uint32_t count,
-	  const char **p, const char *end, struct fl_err *err)
+take_key(struct fl_over *o, struct fl_entry *e, const char *p, const char *end, struct fl_err *err)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct fl_item *item;
-		uint32_t n;
-
-		if (!fl_take_bytes(p, end, &n, sizeof n) || (size_t)(end - *p) < n)
-			return fl_load_damaged(l, "the rows of a key", err);
-		item = load_row(o, l, *p, *p + n, err);
-		if (!item)
-			return err->code;
-		fl__over_append(o, k, item);
-		*p += n;
-	}
-	return 0;
-}
-
-static int
-load_key(struct fl_over *o, struct fl_load *l, const struct fl_state_entry *in, struct fl_err *err)
-{
-	struct fl_key key = fl_groupkeys_loaded(&o->keys, in);
-	const char *p = in->value, *end = p + in->value_len;
-	struct fl_over_key *k;
-	struct fl_entry *e;
+	struct fl_over_key *k = fl__over_key(e);
 	struct fixed f;
 
 	if (!fl_take_bytes(&p, end, &f, sizeof f) || f.frame > f.shown || f.shown > f.added ||
 	    f.added > f.count)
-		return fl_load_damaged(l, "a key", err);
-	if (fl_table_put(&o->table, &key, NULL, 1, f.seq, &e, NULL, err) < 0)
-		return err->code;
-	if (e->flags & FL__OVER_INIT)
-		return fl_load_damaged(l, "a key that comes twice", err);
+		return damaged(err);
 	fl__over_init_key(o, e);
-	k = fl__over_key(e);
 	k->last_ms = f.last_ms;
 	k->shown_ms = f.shown_ms;
 	k->number = f.number;
 	k->rank = f.rank;
 	k->dense = f.dense;
-	if (load_rows(o, l, k, f.count, &p, end, err) < 0)
-		return err->code;
+	for (uint32_t i = 0; i < f.count; i++) {
+		struct fl_item *item = fl_saved_get_sized(&o->mem, &p, end, err);
+
+		if (!item)
+			return err->code;
+		fl__over_append(o, k, item);
+	}
 	k->frame = f.frame;
 	k->shown = f.shown;
 	k->added = f.added;
 	if (!o->aggs)
-		return p == end ? 0 : fl_load_damaged(l, "a key", err);
+		return p == end ? 0 : damaged(err);
 	return fl_aggs_load(o->aggs, fl__over_acc(e), p, (size_t)(end - p), err);
 }
 
 static int
-load_pending(struct fl_over *o, struct fl_load *l, const struct fl_state_entry *in,
-	     struct fl_err *err)
+load_key(void *self, struct fl_load *l, const struct fl_state_entry *in, struct fl_err *err)
 {
+	struct fl_over *o = self;
 	struct fl_key key = fl_groupkeys_loaded(&o->keys, in);
-	struct fl_item *item = load_row(o, l, in->value, in->value + in->value_len, err);
-	struct fl_due due = { .item = item };
+	uint32_t live = o->table.live;
+	struct fl_entry *e;
+	struct fixed f;
+	int rc;
+
+	if (in->value_len < sizeof f)
+		return fl_load_damaged(l, "a key", err);
+	memcpy(&f, in->value, sizeof f);
+	if (fl_spill_put(&o->spill, 0, &o->table, &key, NULL, 1, f.seq, &e, err) < 0)
+		return err->code;
+	if (live == o->table.live)
+		return fl_load_damaged(l, "a key that comes twice", err);
+	rc = take_key(o, e, in->value, in->value + in->value_len, err);
+	return rc == FL_EDATA ? fl_load_damaged(l, "a key", err) : rc;
+}
+
+static void
+push_pending(struct fl_over *o, struct fl_entry *e, struct fl_item *item)
+{
+	fl_dues_push(&o->dues, &(struct fl_due){ .time = item->time,
+						 .seq = item->seq,
+						 .item = item,
+						 .entry = e });
+}
+
+static int
+load_pending(void *self, struct fl_load *l, const struct fl_state_entry *in, struct fl_err *err)
+{
+	struct fl_over *o = self;
+	struct fl_key key = fl_groupkeys_loaded(&o->keys, in);
+	struct fl_item *item = fl_saved_get_row(&o->mem, in->value, in->value + in->value_len,
+						err);
+	struct fl_entry *e;
 
 	if (!item)
-		return err->code;
-	due.time = item->time;
-	due.seq = item->seq;
-	if (fl_table_put(&o->table, &key, NULL, 1, item->seq, &due.entry, NULL, err) < 0) {
+		return fl_load_damaged(l, "a row", err);
+	if (fl_spill_put(&o->spill, 0, &o->table, &key, NULL, 1, item->seq, &e, err) < 0) {
 		fl_item_free(&o->mem, item);
 		return err->code;
 	}
-	fl__over_init_key(o, due.entry);
-	fl_dues_push(&o->dues, &due);
+	fl__over_init_key(o, e);
+	push_pending(o, e, item);
 	return 0;
 }
 
 static int
-load_number(struct fl_over *o, const struct fl_state_entry *e, struct fl_err *err)
+load_number(void *self, const struct fl_state_entry *e, struct fl_err *err)
 {
+	struct fl_over *o = self;
 	struct fl_buf now = { 0 };
 	int64_t v;
 	int rc = 0;
@@ -238,23 +219,118 @@ load_number(struct fl_over *o, const struct fl_state_entry *e, struct fl_err *er
 int
 fl_over_restore(struct fl_over *o, struct fl_load *l, struct fl_err *err)
 {
-	struct fl_state_section section;
-	struct fl_state_entry e;
-	int more, rc = 0;
+	static const struct fl_saved_loader loader = {
+		.numbers = "over", .number = load_number, .key = load_key, .pending = load_pending
+	};
 
-	while ((more = fl_load_section(l, &section, err)) > 0) {
-		bool keys = strcmp(section.name, "keys") == 0;
-		bool pending = strcmp(section.name, "pending") == 0;
+	return fl_saved_load(&loader, o, &o->spill, l, err);
+}
 
-		if ((!keys && !pending && strcmp(section.name, "over") != 0) ||
-		    section.version != 1)
-			return fl_load_unknown(l, &section, err);
-		while (rc == 0 && (rc = fl_load_entry(l, &e, err)) > 0)
-			rc = keys      ? load_key(o, l, &e, err)
-			     : pending ? load_pending(o, l, &e, err)
-				       : load_number(o, &e, err);
-		if (rc < 0)
-			return rc;
+/* ---- on disk ---------------------------------------------------- */
+
+static struct fl_table *
+table_of(void *self, int64_t ns)
+{
+	return ns == 0 ? &((struct fl_over *)self)->table : NULL;
+}
+
+/* Link the rows whose turn has not come to their keys. */
+static void
+prepare(void *self)
+{
+	struct fl_over *o = self;
+
+	for (uint32_t i = 0; i < o->table.count; i++)
+		fl__over_key(fl_table_at(&o->table, i))->waiting = NULL;
+	for (size_t i = 0; i < fl_dues_count(&o->dues); i++) {
+		const struct fl_due *due = fl_dues_at(&o->dues, i);
+		struct fl_over_key *k = fl__over_key(due->entry);
+
+		fl_item_link(due->item)->next = k->waiting;
+		k->waiting = due->item;
 	}
-	return more;
+}
+
+static void
+encode(void *self, int64_t ns, struct fl_entry *e, struct fl_buf *out)
+{
+	const struct fl_over_key *k = fl__over_key(e);
+	const struct fl_over *o = self;
+	size_t at = out->len;
+	uint32_t n = 0;
+
+	(void)ns;
+	if (!(e->flags & FL__OVER_INIT))
+		return;
+	fl_buf_put(out, &n, sizeof n);
+	for (struct fl_item *i = k->waiting; i; i = fl_item_link(i)->next, n++)
+		fl_saved_put_sized(out, i);
+	memcpy(out->data + at, &n, sizeof n);
+	put_key(o, e, out);
+}
+
+static int
+decode(void *self, int64_t ns, struct fl_entry *e, struct fl_bytes value, struct fl_err *err)
+{
+	const char *p = value.p, *end = p + value.n;
+	struct fl_over *o = self;
+	uint32_t n;
+
+	(void)ns;
+	if (!fl_take_bytes(&p, end, &n, sizeof n))
+		return damaged(err);
+	for (; n; n--) {
+		struct fl_item *item = fl_saved_get_sized(&o->mem, &p, end, err);
+
+		if (!item)
+			return err->code;
+		push_pending(o, e, item);
+	}
+	return take_key(o, e, p, end, err);
+}
+
+static int64_t
+due_of(void *self, int64_t ns, struct fl_entry *e)
+{
+	int64_t due = FL_TIME_MAX;
+
+	(void)self;
+	(void)ns;
+	for (struct fl_item *i = fl__over_key(e)->waiting; i; i = fl_item_link(i)->next)
+		due = i->time < due ? i->time : due;
+	return due;
+}
+
+static size_t
+held(const void *self)
+{
+	const struct fl_over *o = self;
+
+	return fl_over_bytes(o) + o->dues.heap.cap;
+}
+
+static const struct fl_spill_ops spill_ops = {
+	.version = 1,
+	.table = table_of,
+	.prepare = prepare,
+	.encode = encode,
+	.decode = decode,
+	.due = due_of,
+	.forget = fl__over_forget,
+	.held = held,
+};
+
+int
+fl__over_open_spill(struct fl_over *o, struct fl_err *err)
+{
+	if (fl_spill_open(&o->spill, o->run, &spill_ops, o, &o->keys.keys, err) < 0)
+		return err->code;
+	o->budget.max = fl_spill_memory_max(&o->spill);
+	return 0;
+}
+
+int
+fl_over_checkpoint(struct fl_over *o, struct fl_err *err)
+{
+	return fl_spill_checkpoint(&o->spill, err);
 }

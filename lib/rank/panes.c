@@ -148,29 +148,35 @@ fl__panes_slice(struct fl_rank *r, int64_t time)
 }
 
 /* Slices all of whose windows have fired. */
-static void
-drop_slices(struct fl_rank *r)
+static int
+drop_slices(struct fl_rank *r, struct fl_err *err)
 {
 	uint32_t kept = 0;
+	int rc = 0;
 
 	for (uint32_t i = 0; i < r->slice_count; i++) {
 		struct fl_rank_slice *sl = &r->slice[i];
 
-		if (sl->last_due <= r->wm_ms && sl->pending.len == 0)
-			release_slice(r, sl);
-		else
+		if (sl->last_due > r->wm_ms || sl->pending.len) {
 			r->slice[kept++] = *sl;
+			continue;
+		}
+		if (rc == 0)
+			rc = fl_spill_drop(&r->spill, sl->start, err);
+		release_slice(r, sl);
 	}
 	r->slice_count = kept;
 	r->slice_last = 0;
+	return rc;
 }
 
 /* ---- firing ----------------------------------------------------- */
 
 static bool
-in_window(const struct fl_rank_slice *sl, const struct fl_window *w)
+in_window(const struct fl_rank *r, const struct fl_rank_slice *sl, const struct fl_window *w)
 {
-	return sl->start >= w->start && sl->end <= w->end && sl->table.live;
+	return sl->start >= w->start && sl->end <= w->end &&
+	       (sl->table.live || fl_spill_is_away(&r->spill, sl->start));
 }
 
 /* The items of one slice's group among those of the window; they stay the slice's. */
@@ -191,6 +197,8 @@ merge_group(struct fl_rank *r, struct fl_sorted *to, const struct fl_sorted *fro
 static int
 merge_slice(struct fl_rank *r, const struct fl_rank_slice *sl, struct fl_err *err)
 {
+	if (fl_spill_bring(&r->spill, sl->start, err) < 0)
+		return err->code;
 	for (uint32_t i = 0; i < sl->table.count; i++) {
 		struct fl_entry *from = fl_table_at(&sl->table, i), *to;
 		struct fl_key key = fl_entry_key(from);
@@ -219,6 +227,14 @@ put_table(struct fl_rank *r, const struct fl_window *w, const struct fl_table *t
 }
 
 static int
+put_entry(void *self, struct fl_entry *e, struct fl_err *err)
+{
+	struct fl_rank *r = self;
+
+	return fl__rank_put_group(r, fl__rank_group(e), &r->next, r->wm_ms, err);
+}
+
+static int
 fire(struct fl_rank *r, const struct fl_window *w, struct fl_err *err)
 {
 	const struct fl_rank_slice *only = NULL;
@@ -226,17 +242,19 @@ fire(struct fl_rank *r, const struct fl_window *w, struct fl_err *err)
 	int rc = 0;
 
 	for (uint32_t i = 0; i < r->slice_count; i++) {
-		if (in_window(&r->slice[i], w)) {
+		if (in_window(r, &r->slice[i], w)) {
 			only = &r->slice[i];
 			n++;
 		}
 	}
 	if (n == 0)
 		return 0;
+	if (n == 1 && fl_spill_on_disk(&r->spill))
+		return fl_spill_each(&r->spill, only->start, put_entry, err);
 	if (n == 1)
 		return put_table(r, w, &only->table, err);
 	for (uint32_t i = 0; i < r->slice_count && rc == 0; i++)
-		if (in_window(&r->slice[i], w))
+		if (in_window(r, &r->slice[i], w))
 			rc = merge_slice(r, &r->slice[i], err);
 	if (rc == 0)
 		rc = put_table(r, w, &r->merged, err);
@@ -261,10 +279,13 @@ fl__panes_advance(struct fl_rank *r, int64_t wm_ms, struct fl_err *err)
 			return err->code;
 		r->wm_ms = w.end - 1;
 		fl__panes_schedule(r);
+		if (fl_spill_trim(&r->spill, err) < 0) /* the groups of the window */
+			return err->code;
 	}
 	r->wm_ms = wm_ms;
 	if (r->slice_count && r->slice[0].last_due <= wm_ms) { /* the oldest goes first */
-		drop_slices(r);
+		if (drop_slices(r, err) < 0)
+			return err->code;
 		fl__panes_schedule(r);
 	}
 	return 0;
@@ -284,7 +305,7 @@ add_slice(struct fl_rank *r, struct fl_rank_slice *sl, const struct fl_batch *b,
 		return 0;
 	fl_buf_clear(&r->entries);
 	entry = (struct fl_entry **)(void *)fl_buf_reserve(&r->entries, n * sizeof *entry);
-	if (fl_table_put(&sl->table, keys, rows, n, r->seq, entry, NULL, err) < 0)
+	if (fl_spill_put(&r->spill, sl->start, &sl->table, keys, rows, n, r->seq, entry, err) < 0)
 		return err->code;
 	for (uint32_t k = 0; k < n; k++)
 		if (fl__rank_offer(r, fl__rank_group(entry[k]), b, rows[k], r->wm_ms, err) < 0)

@@ -31,14 +31,16 @@ fl_rank_open(struct fl_rank *r, struct fl_run *run, const struct fl_rank_spec *s
 			       .windowed = windowed,
 			       .wm_ms = FL_TIME_MIN,
 			       .due_ms = FL_TIME_MAX };
-	fl_budget_init(&r->budget, fl_run_memory_max(run));
 	fl_groupkeys_init(&r->keys, spec->whole_rows);
+	fl_budget_init(&r->budget, fl_run_memory_max(run));
 	fl_kept_init(&r->kept, &r->budget);
 	fl_table_init(&r->table, &r->budget, sizeof(struct fl_sorted));
 	fl_table_init(&r->index, &r->budget, sizeof(struct same));
 	fl_build_init(&r->one, in->column_count);
 	fl_build_init(&r->load, in->column_count);
 	fl_table_init(&r->merged, &r->budget, sizeof(struct fl_sorted));
+	if (fl__rank_open_spill(r, err) < 0)
+		return err->code;
 	if (__builtin_add_overflow(spec->limit, spec->offset, &cap) || cap >= UINT32_MAX)
 		return fl_fail(err, FL_EUSAGE, "more rows than can be kept");
 	r->cap = in->changelog ? UINT32_MAX : (uint32_t)cap;
@@ -85,9 +87,11 @@ fl_rank_release(struct fl_rank *r)
 	fl_table_release(&r->index);
 	fl_rowout_release(&r->out);
 	fl_kept_release(&r->kept);
+	fl_spill_close(&r->spill);
 	fl_budget_release(&r->budget);
 	fl_groupkeys_release(&r->keys);
 	fl_items_release(&r->mem);
+	fl_buf_release(&r->cells);
 	fl_buf_release(&r->pack);
 	fl_buf_release(&r->entries);
 	fl_buf_release(&r->rows);
@@ -287,6 +291,18 @@ fl__rank_offer(struct fl_rank *r, struct fl_sorted *g, const struct fl_batch *b,
 	return rc;
 }
 
+int
+fl__rank_put_keys(struct fl_rank *r, int64_t ns, struct fl_table *t, const struct fl_key *keys,
+		  uint32_t first, uint32_t rows, struct fl_err *err)
+{
+	struct fl_entry **entry;
+
+	fl_buf_clear(&r->entries);
+	entry = (struct fl_entry **)(void *)fl_buf_reserve(&r->entries, rows * sizeof *entry + 1);
+	return fl_spill_put(&r->spill, ns, t, keys + first, NULL, rows - first, r->seq + first,
+			    entry + first, err);
+}
+
 /* All rows of an input that only grows. */
 static int
 add_rows(struct fl_rank *r, const struct fl_batch *b, const struct fl_key *keys, struct fl_err *err)
@@ -309,7 +325,7 @@ add_rows(struct fl_rank *r, const struct fl_batch *b, const struct fl_key *keys,
 	}
 	fl_buf_clear(&r->entries);
 	entry = (struct fl_entry **)(void *)fl_buf_reserve(&r->entries, n * sizeof *entry + 1);
-	if (fl_table_put(&r->table, keys, rows, n, r->seq, entry, NULL, err) < 0)
+	if (fl_spill_put(&r->spill, 0, &r->table, keys, rows, n, r->seq, entry, err) < 0)
 		return err->code;
 	for (uint32_t k = 0; k < n; k++) {
 		uint32_t i = rows ? rows[k] : k;
@@ -344,6 +360,7 @@ fl__rank_index(struct fl_rank *r, struct fl_item *item, struct fl_err *err)
 	struct fl_key key;
 	struct fl_entry *e;
 	struct fl_item_link *link = fl_item_link(item);
+	struct fl_item **at;
 	struct same *s;
 	size_t n;
 
@@ -354,11 +371,15 @@ fl__rank_index(struct fl_rank *r, struct fl_item *item, struct fl_err *err)
 	if (fl_table_put(&r->index, &key, NULL, 1, 0, &e, NULL, err) < 0)
 		return err->code;
 	s = (struct same *)(void *)e->value;
-	if (s->last)
-		fl_item_link(s->last)->next = item;
-	else
-		s->first = item;
-	s->last = item;
+	if (!s->last || s->last->seq < item->seq) { /* but for those that are read back: always */
+		*(s->last ? &fl_item_link(s->last)->next : &s->first) = item;
+		s->last = item;
+		return 0;
+	}
+	for (at = &s->first; (*at)->seq < item->seq; at = &fl_item_link(*at)->next)
+		;
+	link->next = *at;
+	*at = item;
 	return 0;
 }
 
@@ -403,7 +424,7 @@ static int
 retract(struct fl_rank *r, const struct fl_batch *b, const struct fl_key *keys, uint32_t row,
 	int64_t wm, struct fl_err *err)
 {
-	struct fl_entry *e = fl_table_get(&r->table, &keys[row]);
+	struct fl_entry *e = fl_table_get(&r->table, &keys[row]); /* on disk: put before */
 	struct fl_item *item = e ? take_same(r, b, row) : NULL;
 	struct fl_sorted *g;
 	struct fl_sortkey key;
@@ -420,7 +441,7 @@ retract(struct fl_rank *r, const struct fl_batch *b, const struct fl_key *keys, 
 	if (r->spec.updates)
 		rc = tell_remove(r, g, position, item, wm, err);
 	fl_item_free(&r->mem, item);
-	if (g->count == 0)
+	if (g->count == 0 && !fl_spill_on_disk(&r->spill))
 		fl_table_delete(&r->table, e);
 	return rc;
 }
@@ -435,9 +456,11 @@ insert(struct fl_rank *r, const struct fl_batch *b, const struct fl_key *keys, u
 	struct fl_item *item;
 	uint32_t position;
 
-	if (fl_table_put(&r->table, &keys[row], NULL, 1, r->seq + row, &e, NULL, err) < 0)
+	if (fl_spill_put(&r->spill, 0, &r->table, &keys[row], NULL, 1, r->seq + row, &e, err) < 0)
 		return err->code;
 	g = fl__rank_group(e);
+	if (g->count == 0)
+		e->seq = r->seq + row; /* it may have been put for a record before */
 	position = fl_sorted_find(g, r->order, &key, r->seq + row);
 	item = new_item(r, b, row, &key);
 	fl_sorted_insert(g, &r->mem, position, item);
@@ -453,6 +476,8 @@ apply_changes(struct fl_rank *r, const struct fl_batch *b, const struct fl_key *
 	const int64_t *wm = fl_batch_wm(b, &r->wm_scratch);
 	int rc = 0;
 
+	if (fl_spill_on_disk(&r->spill)) /* not one key at a time */
+		rc = fl__rank_put_keys(r, 0, &r->table, keys, 0, b->rows, err);
 	for (uint32_t i = 0; i < b->rows && rc == 0; i++) {
 		bool back = b->op && (b->op[i] == FL_UPDATE_BEFORE || b->op[i] == FL_DELETE);
 
@@ -485,6 +510,8 @@ fl_rank_batch(struct fl_rank *r, const struct fl_batch *b, struct fl_err *err)
 	r->seq += b->rows;
 	if (rc == 0 && (r->spec.updates || r->windowed))
 		rc = fl_rowout_flush(&r->out, err);
+	if (rc == 0)
+		rc = fl_spill_trim(&r->spill, err);
 	return rc < 0 ? rc : fl_budget_check(&r->budget, fl_items_bytes(&r->mem), err);
 }
 
@@ -498,7 +525,7 @@ fl_rank_watermark(struct fl_rank *r, int64_t wm_ms, int64_t *forward_ms, struct 
 	}
 	if (r->processing_time && wm_ms < FL_TIME_MAX)
 		return 0;
-	if (fl__panes_advance(r, wm_ms, err) < 0)
+	if (fl__panes_advance(r, wm_ms, err) < 0 || fl_spill_trim(&r->spill, err) < 0)
 		return err->code;
 	return fl_rowout_flush(&r->out, err);
 }
@@ -506,7 +533,7 @@ fl_rank_watermark(struct fl_rank *r, int64_t wm_ms, int64_t *forward_ms, struct 
 int
 fl_rank_timer(struct fl_rank *r, int64_t now_ms, struct fl_err *err)
 {
-	if (fl__panes_advance(r, now_ms, err) < 0)
+	if (fl__panes_advance(r, now_ms, err) < 0 || fl_spill_trim(&r->spill, err) < 0)
 		return err->code;
 	return fl_rowout_flush(&r->out, err);
 }
@@ -541,6 +568,12 @@ fl__rank_entries(struct fl_rank *r, const struct fl_table *t)
 	return n;
 }
 
+static int
+put_entry(void *self, struct fl_entry *e, struct fl_err *err)
+{
+	return fl__rank_put_group(self, fl__rank_group(e), NULL, FL_TIME_MIN, err);
+}
+
 int
 fl_rank_end(struct fl_rank *r, struct fl_err *err)
 {
@@ -549,6 +582,11 @@ fl_rank_end(struct fl_rank *r, struct fl_err *err)
 
 	if (r->windowed || r->spec.updates)
 		return fl_rowout_flush(&r->out, err);
+	if (fl_spill_on_disk(&r->spill)) {
+		if (fl_spill_each(&r->spill, 0, put_entry, err) < 0)
+			return err->code;
+		return fl_rowout_flush(&r->out, err);
+	}
 	/* a restored table or one with places used again is not by arrival */
 	n = t->reused || r->restored ? fl__rank_entries(r, t) : t->count;
 	for (uint32_t i = 0; i < n; i++) {

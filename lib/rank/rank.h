@@ -20,6 +20,9 @@
  *
  * Watermarks: a table that is given at the end holds them back until then, so its rows
  * are not late for who reads them. fl_rank_watermark says what to forward.
+ *
+ * With --backend rocksdb the groups are on disk (run/spill.h, rankdisk.c). What a window
+ * that has several slices gives must fit the memory when it fires.
  */
 #ifndef FL_RANK_RANK_H
 #define FL_RANK_RANK_H
@@ -27,6 +30,7 @@
 #include "rank/groupkeys.h"
 #include "rank/rowout.h"
 #include "rank/sorted.h"
+#include "run/spill.h"
 #include "state/kept.h"
 #include "window/late.h"
 #include "window/timers.h"
@@ -51,6 +55,7 @@ struct fl_rank {
 	bool timed;
 	struct fl_run *run;
 	struct fl_rowout out;
+	struct fl_spill spill;
 	struct fl_budget budget;
 	struct fl_groupkeys keys;
 	struct fl_table table; /* value: struct fl_sorted */
@@ -61,6 +66,7 @@ struct fl_rank {
 	struct fl_buf pack, entries, rows, wm_scratch;
 	struct fl_badrows bad;
 	struct fl_build one; /* a kept row, as a batch again */
+	struct fl_buf cells; /* of a row from disk */
 
 	/* windows: panes.c */
 	bool windowed;
@@ -97,11 +103,12 @@ int fl_rank_watermark(struct fl_rank *r, int64_t wm_ms, int64_t *forward_ms, str
 int fl_rank_timer(struct fl_rank *r, int64_t now_ms, struct fl_err *err);
 int fl_rank_end(struct fl_rank *r, struct fl_err *err);
 
+int fl_rank_checkpoint(struct fl_rank *r, struct fl_err *err); /* before_snapshot */
 void fl_rank_snapshot(const struct fl_rank *r, struct fl_save *s);
 int fl_rank_restore(struct fl_rank *r, struct fl_load *l, struct fl_err *err);
 size_t fl_rank_bytes(const struct fl_rank *r);
 
-/* ---- inside: between rank.c, panes.c, sessions.c and ranksave.c ---- */
+/* ---- inside: between rank.c, panes.c, sessions.c, ranksave.c and rankdisk.c ---- */
 
 struct fl_rank_slice {
 	int64_t start, end;
@@ -126,6 +133,13 @@ fl__rank_group(struct fl_entry *e)
 {
 	return (struct fl_sorted *)(void *)e->value;
 }
+
+/* After the tables: keys may go to disk; the budget's limit. */
+int fl__rank_open_spill(struct fl_rank *r, struct fl_err *err);
+
+/* The entries of the keys of all records from first on, into r->entries; in t, of ns. */
+int fl__rank_put_keys(struct fl_rank *r, int64_t ns, struct fl_table *t, const struct fl_key *keys,
+		      uint32_t first, uint32_t rows, struct fl_err *err);
 
 /* Keep record row of b in its group if it is among the best; told only with updates. */
 int fl__rank_offer(struct fl_rank *r, struct fl_sorted *g, const struct fl_batch *b, uint32_t row,
@@ -161,9 +175,17 @@ void fl__panes_schedule(struct fl_rank *r);
 
 void fl__sessions_open(struct fl_rank *r, int64_t gap);
 void fl__sessions_release(struct fl_rank *r);
+void fl__sessions_forget(struct fl_rank *r);
 int fl__sessions_batch(struct fl_rank *r, const struct fl_batch *b, const struct fl_key *keys,
 		       struct fl_err *err);
 int fl__sessions_advance(struct fl_rank *r, int64_t wm_ms, struct fl_err *err);
+
+/* The first session of a key. */
+static inline struct fl_rank_session **
+fl__sessions_of(struct fl_entry *e)
+{
+	return (struct fl_rank_session **)(void *)e->value;
+}
 
 /* A session of the key of an entry of r->by_key. */
 struct fl_rank_session *fl__sessions_add(struct fl_rank *r, struct fl_entry *e,

@@ -11,6 +11,9 @@
  *	          arrival, i64 time, u32 length, the packed row (stream/row.h)
  *
  * Sort values are not saved: they are computed from the rows again.
+ *
+ * On disk (rankdisk.c), instead of "groups" the section "files", and the numbers "size",
+ * "grid", "offset", "step" and "gap" of the windows, 0 where there are none.
  */
 #include <stdlib.h>
 
@@ -90,6 +93,31 @@ save_sessions(const struct fl_rank *r, struct fl_save *s, struct fl_buf *value)
 	}
 }
 
+/* What the namespaces on disk go by. */
+static const struct {
+	const char *name;
+	size_t at; /* int64_t in struct fl_rank */
+} window_numbers[] = {
+	{ "size", offsetof(struct fl_rank, windows.size) },
+	{ "grid", offsetof(struct fl_rank, windows.grid) },
+	{ "offset", offsetof(struct fl_rank, windows.offset) },
+	{ "step", offsetof(struct fl_rank, windows.step) },
+	{ "gap", offsetof(struct fl_rank, gap) },
+};
+
+static int64_t
+window_number(const struct fl_rank *r, size_t i)
+{
+	return *(const int64_t *)(const void *)((const char *)r + window_numbers[i].at);
+}
+
+static void
+save_windows(const struct fl_rank *r, struct fl_save *s)
+{
+	for (size_t i = 0; i < FL_ARRAY_LEN(window_numbers); i++)
+		fl_save_int(s, window_numbers[i].name, window_number(r, i));
+}
+
 void
 fl_rank_snapshot(const struct fl_rank *r, struct fl_save *s)
 {
@@ -100,6 +128,11 @@ fl_rank_snapshot(const struct fl_rank *r, struct fl_save *s)
 	fl_save_int(s, "watermark", r->wm_ms);
 	fl_save_int(s, "kept", r->cap);
 	fl_save_bytes(s, "order", r->spec.what, strlen(r->spec.what));
+	if (fl_spill_on_disk(&r->spill)) {
+		save_windows(r, s);
+		fl_spill_save(&r->spill, s);
+		return;
+	}
 	fl_save_section(s, "groups", 1,
 			r->windowed ? "{\"namespace\":\"window\",\"value\":\"bytes\"}"
 				    : "{\"value\":\"bytes\"}");
@@ -188,7 +221,7 @@ load_group(struct fl_rank *r, struct fl_load *l, const struct fl_state_entry *e,
 	const char *p = e->value, *end = p + e->value_len;
 	struct fl_table *t;
 	struct fl_entry *entry;
-	int64_t bounds[2];
+	int64_t bounds[2] = { 0 };
 	uint64_t seq;
 
 	if (e->ns_len != (r->windowed ? sizeof bounds : 0))
@@ -202,7 +235,8 @@ load_group(struct fl_rank *r, struct fl_load *l, const struct fl_state_entry *e,
 	if (r->windowed)
 		memcpy(bounds, e->ns, sizeof bounds);
 	t = r->gap ? &r->by_key : r->windowed ? slice_table(r, bounds, err) : &r->table;
-	if (!t || fl_table_put(t, &key, NULL, 1, seq, &entry, NULL, err) < 0)
+	if (!t || fl_spill_put(&r->spill, r->windowed && !r->gap ? bounds[0] : 0, t, &key, NULL, 1,
+			       seq, &entry, err) < 0)
 		return err->code;
 	if (r->gap) {
 		struct fl_window w = { bounds[0], bounds[1] };
@@ -227,6 +261,10 @@ load_number(struct fl_rank *r, const struct fl_state_entry *e, struct fl_err *er
 	}
 	if (fl_state_int(e, &v, err) < 0)
 		return err->code;
+	for (size_t i = 0; i < FL_ARRAY_LEN(window_numbers); i++)
+		if (fl_state_is(e, window_numbers[i].name) && v != window_number(r, i))
+			return fl_fail(err, FL_ECONFIG,
+				       "the windows of the checkpoint are not those of this line");
 	if (fl_state_is(e, "seq"))
 		r->seq = (uint64_t)v;
 	else if (fl_state_is(e, "watermark"))
@@ -238,21 +276,47 @@ load_number(struct fl_rank *r, const struct fl_state_entry *e, struct fl_err *er
 	return 0;
 }
 
+static int
+load_section(struct fl_rank *r, struct fl_load *l, const struct fl_state_section *section,
+	     struct fl_err *err)
+{
+	bool groups = strcmp(section->name, "groups") == 0;
+	struct fl_state_entry e;
+	int rc = 0;
+
+	if ((!groups && strcmp(section->name, "rank") != 0) || section->version != 1)
+		return fl_load_unknown(l, section, err);
+	while (rc == 0 && (rc = fl_load_entry(l, &e, err)) > 0) {
+		rc = groups ? load_group(r, l, &e, err) : load_number(r, &e, err);
+		if (rc == 0 && fl_spill_is_full(&r->spill) &&
+		    (flush_loaded(r, err) < 0 || fl_spill_trim(&r->spill, err) < 0))
+			rc = err->code;
+	}
+	return rc;
+}
+
+/* The slices that are on disk. */
+static int
+find_slices(struct fl_rank *r, struct fl_err *err)
+{
+	for (size_t i = 0; r->windowed && !r->gap && i < r->spill.ns_count; i++)
+		if (fl__panes_slice(r, fl_spill_ns_at(&r->spill, i))->start !=
+		    fl_spill_ns_at(&r->spill, i))
+			return fl_fail(err, FL_EDATA,
+				       "RocksDB's files have a window that cannot be");
+	return 0;
+}
+
 int
 fl_rank_restore(struct fl_rank *r, struct fl_load *l, struct fl_err *err)
 {
 	struct fl_state_section section;
-	struct fl_state_entry e;
-	int more, rc = 0;
+	int more, rc;
 
 	r->restored = true;
 	while ((more = fl_load_section(l, &section, err)) > 0) {
-		bool groups = strcmp(section.name, "groups") == 0;
-
-		if ((!groups && strcmp(section.name, "rank") != 0) || section.version != 1)
-			return fl_load_unknown(l, &section, err);
-		while (rc == 0 && (rc = fl_load_entry(l, &e, err)) > 0)
-			rc = groups ? load_group(r, l, &e, err) : load_number(r, &e, err);
+		rc = fl_spill_load(&r->spill, l, &section, err);
+		rc = rc > 0 ? find_slices(r, err) : rc < 0 ? rc : load_section(r, l, &section, err);
 		if (rc < 0)
 			return rc;
 	}

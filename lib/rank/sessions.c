@@ -8,12 +8,6 @@
 #include "rank/rank.h"
 #include "time/timestamp.h"
 
-static struct fl_rank_session **
-sessions_of(struct fl_entry *e)
-{
-	return (struct fl_rank_session **)(void *)e->value;
-}
-
 void
 fl__sessions_open(struct fl_rank *r, int64_t gap)
 {
@@ -23,12 +17,20 @@ fl__sessions_open(struct fl_rank *r, int64_t gap)
 }
 
 static void
+ask_for_timer(struct fl_rank *r)
+{
+	int64_t at = fl_timers_earliest(&r->timers), on_disk = fl_spill_earliest(&r->spill);
+
+	fl_run_timer(r->run, at < on_disk ? at : on_disk);
+}
+
+static void
 set_timer(struct fl_rank *r, struct fl_rank_session *s)
 {
 	fl_timers_push(&r->timers, s->window.end - 1, s);
 	s->timers++;
 	if (r->processing_time)
-		fl_run_timer(r->run, fl_timers_earliest(&r->timers));
+		ask_for_timer(r);
 }
 
 struct fl_rank_session *
@@ -37,12 +39,12 @@ fl__sessions_add(struct fl_rank *r, struct fl_entry *e, const struct fl_window *
 	uint32_t class;
 	struct fl_rank_session *s = fl_items_take(&r->mem, sizeof *s, &class);
 
-	*s = (struct fl_rank_session){ .next = *sessions_of(e),
+	*s = (struct fl_rank_session){ .next = *fl__sessions_of(e),
 				       .entry = e,
 				       .window = *w,
 				       .seq = seq,
 				       .class = class };
-	*sessions_of(e) = s;
+	*fl__sessions_of(e) = s;
 	set_timer(r, s);
 	return s;
 }
@@ -51,7 +53,7 @@ fl__sessions_add(struct fl_rank *r, struct fl_entry *e, const struct fl_window *
 static void
 unlink_session(struct fl_rank_session *s)
 {
-	struct fl_rank_session **at = sessions_of(s->entry);
+	struct fl_rank_session **at = fl__sessions_of(s->entry);
 
 	while (*at != s)
 		at = &(*at)->next;
@@ -70,14 +72,25 @@ free_session(struct fl_rank *r, struct fl_rank_session *s)
 }
 
 void
-fl__sessions_release(struct fl_rank *r)
+fl__sessions_forget(struct fl_rank *r)
 {
-	for (uint32_t i = 0; r->gap && i < r->by_key.count; i++) {
+	if (!r->gap)
+		return;
+	for (uint32_t i = 0; i < r->by_key.count; i++) {
 		struct fl_entry *e = fl_table_at(&r->by_key, i);
 
-		for (struct fl_rank_session *s = *sessions_of(e); !e->deleted && s; s = s->next)
+		for (struct fl_rank_session *s = *fl__sessions_of(e); !e->deleted && s; s = s->next)
 			free_session(r, s);
 	}
+	fl_table_clear(&r->by_key);
+	fl_timers_release(&r->timers);
+	fl_timers_init(&r->timers);
+}
+
+void
+fl__sessions_release(struct fl_rank *r)
+{
+	fl__sessions_forget(r);
 	if (r->gap) {
 		fl_table_release(&r->by_key);
 		fl_timers_release(&r->timers);
@@ -116,7 +129,7 @@ merge_touched(struct fl_rank *r, struct fl_entry *e, struct fl_window *w)
 {
 	struct fl_rank_session *into = NULL, *next;
 
-	for (struct fl_rank_session *s = *sessions_of(e); s; s = next) {
+	for (struct fl_rank_session *s = *fl__sessions_of(e); s; s = next) {
 		next = s->next;
 		if (!touch(&s->window, w))
 			continue;
@@ -134,6 +147,18 @@ merge_touched(struct fl_rank *r, struct fl_entry *e, struct fl_window *w)
 	return into;
 }
 
+/*
+ * A key that has no session any more. (On disk it goes with the next writing: it may come
+ * again in this batch.)
+ */
+static void
+drop_key(struct fl_rank *r, struct fl_entry *e)
+{
+	fl_spill_changed(&r->spill, e);
+	if (!*fl__sessions_of(e) && !fl_spill_on_disk(&r->spill))
+		fl_table_delete(&r->by_key, e);
+}
+
 static int
 add_record(struct fl_rank *r, const struct fl_batch *b, const struct fl_key *key, uint32_t row,
 	   int64_t time, struct fl_err *err)
@@ -144,13 +169,12 @@ add_record(struct fl_rank *r, const struct fl_batch *b, const struct fl_key *key
 
 	if (__builtin_add_overflow(time, r->gap, &w.end))
 		w.end = FL_TIME_MAX;
-	if (fl_table_put(&r->by_key, key, NULL, 1, r->seq + row, &e, NULL, err) < 0)
+	if (fl_spill_put(&r->spill, 0, &r->by_key, key, NULL, 1, r->seq + row, &e, err) < 0)
 		return err->code;
 	s = merge_touched(r, e, &w);
 	if (!s && w.end - 1 <= r->wm_ms) {
 		fl_late_add(&r->late, row);
-		if (!*sessions_of(e))
-			fl_table_delete(&r->by_key, e);
+		drop_key(r, e);
 		return 0;
 	}
 	if (!s)
@@ -165,10 +189,17 @@ fl__sessions_batch(struct fl_rank *r, const struct fl_batch *b, const struct fl_
 {
 	int64_t now = fl_run_now(r->run);
 	const int64_t *wm = r->processing_time ? NULL : fl_batch_wm(b, &r->wm_scratch);
+	bool put = fl_spill_on_disk(&r->spill); /* keys are read together */
 
 	for (uint32_t i = 0; i < b->rows; i++) {
+		uint64_t evictions = r->spill.evictions;
+
 		if (fl__panes_advance(r, wm ? wm[i] : now, err) < 0)
 			return err->code;
+		if ((put || evictions != r->spill.evictions) &&
+		    fl__rank_put_keys(r, 0, &r->by_key, keys, i, b->rows, err) < 0)
+			return err->code;
+		put = false;
 		if (r->bad.count && r->bad.mask.data[i])
 			continue;
 		if (add_record(r, b, &keys[i], i, wm ? b->time[i] : now, err) < 0)
@@ -207,21 +238,21 @@ fire_due(struct fl_rank *r, struct fl_err *err)
 			rc = fl__rank_put_group(r, &s[i]->rows, &s[i]->window, r->wm_ms, err);
 		unlink_session(s[i]);
 		free_session(r, s[i]);
-		if (!*sessions_of(e))
-			fl_table_delete(&r->by_key, e);
+		drop_key(r, e);
 	}
 	fl_buf_clear(&r->due);
 	return rc;
 }
 
-int
-fl__sessions_advance(struct fl_rank *r, int64_t wm_ms, struct fl_err *err)
+/* All that end at or before until; those of keys on disk are in memory. */
+static int
+fire_until(struct fl_rank *r, int64_t until, struct fl_err *err)
 {
 	int64_t at;
 
-	if (!fl_timers_may_be_due(&r->timers, wm_ms))
+	if (!fl_timers_may_be_due(&r->timers, until))
 		return 0;
-	while (fl_timers_next(&r->timers, wm_ms, &at)) {
+	while (fl_timers_next(&r->timers, until, &at)) {
 		struct fl_rank_session *s;
 
 		while ((s = fl_timers_take(&r->timers))) {
@@ -236,7 +267,22 @@ fl__sessions_advance(struct fl_rank *r, int64_t wm_ms, struct fl_err *err)
 		if (fire_due(r, err) < 0)
 			return err->code;
 	}
-	if (r->processing_time)
-		fl_run_timer(r->run, fl_timers_earliest(&r->timers));
+	return 0;
+}
+
+int
+fl__sessions_advance(struct fl_rank *r, int64_t wm_ms, struct fl_err *err)
+{
+	bool may_fire = fl_spill_on_disk(&r->spill) || fl_timers_may_be_due(&r->timers, wm_ms);
+	int64_t until = wm_ms;
+
+	do { /* on disk: as much as fits, then the next */
+		if (until < wm_ms && fl_spill_trim(&r->spill, err) < 0)
+			return err->code;
+		if (fl_spill_due(&r->spill, wm_ms, &until, err) < 0 || fire_until(r, until, err) < 0)
+			return err->code;
+	} while (until < wm_ms);
+	if (r->processing_time && may_fire)
+		ask_for_timer(r);
 	return 0;
 }
