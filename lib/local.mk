@@ -267,6 +267,8 @@ lib_libflue_a_SOURCES = \
 	lib/time/zone.h \
 	lib/window/groups.c \
 	lib/window/groups.h \
+	lib/window/keyed-int.h \
+	lib/window/keyed-save.c \
 	lib/window/keyed.c \
 	lib/window/keyed.h \
 	lib/window/late.c \

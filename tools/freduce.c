@@ -199,7 +199,8 @@ before_snapshot(void *self, struct fl_run *run, struct fl_err *err)
 		return err->code;
 	if (!r->windowed)
 		return fl_groups_before_save(&r->groups, err);
-	return r->sliced ? fl_slices_before_save(&r->slices, err) : 0;
+	return r->sliced ? fl_slices_before_save(&r->slices, err)
+			 : fl_keyed_before_save(&r->keyed, err);
 }
 
 static void

@@ -348,6 +348,15 @@ keeps(const struct fwindow *w)
 	return w->keyed.run != NULL;
 }
 
+static int
+before_snapshot(void *self, struct fl_run *run, struct fl_err *err)
+{
+	struct fwindow *w = self;
+
+	(void)run;
+	return keeps(w) ? fl_keyed_before_save(&w->keyed, err) : 0;
+}
+
 static void
 snapshot(void *self, struct fl_run *run, struct fl_save *s)
 {
@@ -461,6 +470,7 @@ static const struct fl_op fwindow_op = {
 	.snapshot = snapshot,
 	.restore = restore,
 	.state_bytes = state_bytes,
+	.before_snapshot = before_snapshot,
 };
 
 int

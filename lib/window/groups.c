@@ -12,60 +12,75 @@ enum { ENTRY_INIT = 1, ENTRY_TOLD = 2, ENTRY_DIRTY = 4 };
 
 static const struct fl_window everything = { FL_TIME_MIN, FL_TIME_MAX };
 
-/* Before the accumulator of an entry. */
-struct fl_group {
-	int64_t records;
-	int64_t written_ms; /* with a TTL: when its last record came */
-};
-
 #define END_PORTION 4096u /* groups given at once that come from disk */
 #define SWEEP 64u         /* entries looked at in a batch, besides one a record */
+#define EXPIRY_STEPS 8    /* in each TTL, groups on disk are looked at so often */
 
-static struct fl_group *
-group_of(struct fl_entry *e)
-{
-	return (struct fl_group *)(void *)e->value;
-}
-
+/* The value of an entry: the number of its records, ... */
 static int64_t *
 records_of(struct fl_entry *e)
 {
-	return &group_of(e)->records;
+	return (int64_t *)(void *)e->value;
 }
 
 static void *
 acc_of(struct fl_entry *e)
 {
-	return e->value + sizeof(struct fl_group);
+	return e->value + sizeof(int64_t);
+}
+
+/* ... and, only with a TTL, when the last of them came. */
+static int64_t *
+written_of(const struct fl_groups *g, struct fl_entry *e)
+{
+	return (int64_t *)(void *)(e->value + sizeof(int64_t) + fl_aggs_size(g->aggs));
+}
+
+static int64_t
+written_ms(const struct fl_groups *g, struct fl_entry *e)
+{
+	return g->ttl_ms ? *written_of(g, e) : 0;
+}
+
+static void
+set_written(const struct fl_groups *g, struct fl_entry *e, int64_t ms)
+{
+	if (g->ttl_ms)
+		*written_of(g, e) = ms;
+}
+
+/* Groups are on disk as parts. */
+static bool
+in_parts(const struct fl_groups *g)
+{
+	return g->parts.backend != NULL;
 }
 
 static bool
 on_disk(const struct fl_groups *g)
 {
-	return g->parts.backend != NULL;
+	return in_parts(g) || fl_spill_on_disk(&g->spill);
 }
+
+static int open_spill(struct fl_groups *g, struct fl_err *err);
 
 int
 fl_groups_open(struct fl_groups *g, struct fl_run *run, struct fl_aggs *aggs,
 	       struct fl_results *results, bool updates, struct fl_err *err)
 {
-	const struct fl_options *o = fl_run_options(run);
-	/* what a changelog takes back, or an update tells, needs the whole group at once */
-	bool whole = updates || fl_run_header(run, 0)->changelog;
-	int rc = 0;
+	int rc;
 
 	*g = (struct fl_groups){ .run = run,
 				 .aggs = aggs,
 				 .results = results,
 				 .updates = updates,
-				 .ttl_ms = o->ttl_ms };
-	if (!whole && o->ttl_ms && o->backend == FL_STATE_ROCKSDB)
-		rc = fl_fail(err, FL_EUSAGE, "--ttl and --backend rocksdb do not go together yet");
-	if (rc == 0 && !whole)
-		rc = fl_parts_open(&g->parts, run, aggs, NULL, err);
+				 .ttl_ms = fl_run_options(run)->ttl_ms };
+	g->whole = updates || fl_run_header(run, 0)->changelog || g->ttl_ms;
+	rc = g->whole ? open_spill(g, err) : fl_parts_open(&g->parts, run, aggs, NULL, err);
 	fl_budget_init(&g->budget, on_disk(g) ? SIZE_MAX : fl_run_memory_max(run));
 	fl_keys_init(&g->keys);
-	fl_table_init(&g->table, &g->budget, sizeof(struct fl_group) + fl_aggs_size(aggs));
+	fl_table_init(&g->table, &g->budget,
+		      (g->ttl_ms ? 2 : 1) * sizeof(int64_t) + fl_aggs_size(aggs));
 	fl_build_init(&g->before, (uint32_t)fl_aggs_count(aggs));
 	fl_build_init(&g->after, (uint32_t)fl_aggs_count(aggs));
 	return rc;
@@ -87,6 +102,7 @@ fl_groups_release(struct fl_groups *g)
 		return;
 	clear_table(g);
 	fl_table_release(&g->table);
+	fl_spill_close(&g->spill);
 	fl_parts_release(&g->parts);
 	free(g->files);
 	fl_budget_release(&g->budget);
@@ -95,6 +111,7 @@ fl_groups_release(struct fl_groups *g)
 	fl_build_release(&g->after);
 	fl_buf_release(&g->entries);
 	fl_buf_release(&g->accs);
+	fl_buf_release(&g->chosen);
 	fl_buf_release(&g->rows);
 	fl_buf_release(&g->wm_scratch);
 	fl_badrows_release(&g->bad);
@@ -117,8 +134,18 @@ has_expired(const struct fl_groups *g, struct fl_entry *e)
 	int64_t age;
 
 	return g->ttl_ms &&
-	       !__builtin_sub_overflow(fl_run_now(g->run), group_of(e)->written_ms, &age) &&
+	       !__builtin_sub_overflow(fl_run_now(g->run), *written_of(g, e), &age) &&
 	       age >= g->ttl_ms;
+}
+
+/* Nothing is kept of it any more, but its place in the table. */
+static void
+reset(struct fl_groups *g, struct fl_entry *e)
+{
+	fl_aggs_clear(g->aggs, acc_of(e));
+	*records_of(e) = 0;
+	set_written(g, e, 0);
+	e->flags &= (uint8_t)~ENTRY_TOLD;
 }
 
 /* A record is about to be added: what has expired begins anew, as a new key would. */
@@ -126,13 +153,11 @@ static void
 write_to(struct fl_groups *g, struct fl_entry *e, uint64_t seq)
 {
 	if (*records_of(e) && has_expired(g, e)) {
-		fl_aggs_clear(g->aggs, acc_of(e));
-		*group_of(e) = (struct fl_group){ 0 };
-		e->flags &= (uint8_t)~ENTRY_TOLD;
+		reset(g, e);
 		e->seq = seq;
 		g->table.reused = true; /* a walk is not by arrival any more */
 	}
-	group_of(e)->written_ms = fl_run_now(g->run);
+	set_written(g, e, fl_run_now(g->run));
 }
 
 /* Give the memory of some groups back that have expired. */
@@ -147,11 +172,146 @@ sweep(struct fl_groups *g, uint32_t n)
 		if (e->deleted || !has_expired(g, e))
 			continue;
 		fl_aggs_clear(g->aggs, acc_of(e));
-		fl_table_delete(&g->table, e);
+		fl_spill_delete(&g->spill, 0, &g->table, e);
 	}
 }
 
-/* ---- on disk --------------------------------------------------------------------------------- */
+/* ---- on disk, whole ------------------------------------------------------------------------ */
+
+/* A group on disk, version 1; then the accumulator. */
+struct stored_group {
+	int64_t records;
+	int64_t written_ms;
+	uint64_t flags;
+};
+
+static void
+encode_whole(void *self, int64_t ns, struct fl_entry *e, struct fl_buf *out)
+{
+	struct fl_groups *g = self;
+	struct stored_group stored = { *records_of(e), written_ms(g, e),
+				       e->flags & ENTRY_TOLD };
+
+	(void)ns;
+	if (*records_of(e) == 0 || has_expired(g, e))
+		return;
+	fl_buf_put(out, &stored, sizeof stored);
+	fl_aggs_save(g->aggs, acc_of(e), out);
+}
+
+static int
+decode_whole(void *self, int64_t ns, struct fl_entry *e, struct fl_bytes value, struct fl_err *err)
+{
+	struct fl_groups *g = self;
+	struct stored_group stored;
+
+	(void)ns;
+	if (value.n < sizeof stored)
+		return fl_fail(err, FL_EDATA, "a group in RocksDB's files is damaged");
+	memcpy(&stored, value.p, sizeof stored);
+	init_entry(g, e);
+	*records_of(e) = stored.records;
+	set_written(g, e, stored.written_ms);
+	e->flags |= (uint8_t)(stored.flags & ENTRY_TOLD);
+	return fl_aggs_load(g->aggs, acc_of(e), value.p + sizeof stored, value.n - sizeof stored,
+			    err);
+}
+
+/* By the clock, rounded up: see groups.h. */
+static int64_t
+due_whole(void *self, int64_t ns, struct fl_entry *e)
+{
+	struct fl_groups *g = self;
+	int64_t step = g->ttl_ms / EXPIRY_STEPS + 1, due;
+
+	(void)ns;
+	if (__builtin_add_overflow(*written_of(g, e), g->ttl_ms, &due) ||
+	    __builtin_add_overflow(due, step, &due))
+		return FL_TIME_MAX;
+	return due - due % step;
+}
+
+static struct fl_table *
+table_whole(void *self, int64_t ns)
+{
+	struct fl_groups *g = self;
+
+	(void)ns;
+	return &g->table;
+}
+
+static void
+forget_whole(void *self)
+{
+	clear_table(self);
+}
+
+static size_t
+held_whole(const void *self)
+{
+	const struct fl_groups *g = self;
+
+	return g->budget.used + fl_aggs_extra_bytes(g->aggs);
+}
+
+static int
+open_spill(struct fl_groups *g, struct fl_err *err)
+{
+	static const struct fl_spill_ops ops = {
+		.version = 1,
+		.table = table_whole,
+		.encode = encode_whole,
+		.decode = decode_whole,
+		.forget = forget_whole,
+		.held = held_whole,
+	};
+	static const struct fl_spill_ops expiring = {
+		.version = 1,
+		.table = table_whole,
+		.encode = encode_whole,
+		.decode = decode_whole,
+		.due = due_whole,
+		.forget = forget_whole,
+		.held = held_whole,
+	};
+
+	return fl_spill_open(&g->spill, g->run, g->ttl_ms ? &expiring : &ops, g, &g->keys, err);
+}
+
+/* Delete what has expired and is in memory. */
+static void
+delete_expired(struct fl_groups *g)
+{
+	for (uint32_t i = 0; i < g->table.count; i++) {
+		struct fl_entry *e = fl_table_at(&g->table, i);
+
+		if (e->deleted || !has_expired(g, e))
+			continue;
+		fl_aggs_clear(g->aggs, acc_of(e));
+		fl_spill_delete(&g->spill, 0, &g->table, e);
+	}
+}
+
+/* Now and then: what has expired on disk is brought back, and deleted. */
+static int
+forget_expired(struct fl_groups *g, struct fl_err *err)
+{
+	int64_t now = fl_run_now(g->run), step = g->ttl_ms / EXPIRY_STEPS + 1, until;
+
+	if (!g->ttl_ms || !fl_spill_on_disk(&g->spill) || now / step == g->forgotten_ms / step)
+		return 0;
+	g->forgotten_ms = now;
+	do {
+		if (fl_spill_due(&g->spill, now, &until, err) < 0)
+			return err->code;
+		delete_expired(g);
+		if (fl_spill_trim(&g->spill, err) < 0)
+			return err->code;
+	} while (until < now);
+	return 0;
+}
+
+/* ---- on disk, in parts ------------------------------------------------------------------- */
 
 static const struct fl_bytes groups_ns = { "G", 1 };
 
@@ -203,7 +363,9 @@ check_memory(struct fl_groups *g, struct fl_err *err)
 {
 	size_t extra = fl_aggs_extra_bytes(g->aggs);
 
-	if (!on_disk(g))
+	if (fl_spill_on_disk(&g->spill))
+		return fl_spill_trim(&g->spill, err);
+	if (!in_parts(g))
 		return fl_budget_check(&g->budget, extra, err);
 	return g->budget.used + extra > fl_backend_cache_max(g->parts.backend)
 		       ? write_back(g, true, err)
@@ -216,10 +378,29 @@ sign(const struct fl_batch *b, uint32_t row)
 	return b->op && (b->op[row] == FL_UPDATE_BEFORE || b->op[row] == FL_DELETE) ? -1 : 1;
 }
 
-/* All records at once: results are wanted at the end only. */
+/* The entries of records, with what was kept of them. */
 static int
-add_all(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *keys,
-	const uint32_t *rows, uint32_t n, struct fl_err *err)
+put_entries(struct fl_groups *g, const struct fl_key *keys, const uint32_t *rows, uint32_t n,
+	    struct fl_entry **entry, struct fl_err *err)
+{
+	if (fl_spill_on_disk(&g->spill))
+		return fl_spill_put(&g->spill, 0, &g->table, keys, rows, n, g->seq, entry, err);
+	return fl_table_put(&g->table, keys, rows, n, g->seq, entry, NULL, err);
+}
+
+/* Entries without records go. */
+static void
+drop_empty(struct fl_groups *g, struct fl_entry *const *entry, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!entry[i]->deleted && *records_of(entry[i]) == 0)
+			fl_spill_delete(&g->spill, 0, &g->table, entry[i]);
+}
+
+/* All records of what only adds at once: results are wanted at the end only. */
+static int
+add_all(struct fl_groups *g, const struct fl_key *keys, const uint32_t *rows, uint32_t n,
+	struct fl_err *err)
 {
 	struct fl_entry **entry;
 	void **accs;
@@ -228,17 +409,75 @@ add_all(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *keys
 	fl_buf_clear(&g->accs);
 	entry = (struct fl_entry **)(void *)fl_buf_reserve(&g->entries, n * sizeof *entry);
 	accs = (void **)(void *)fl_buf_reserve(&g->accs, n * sizeof *accs);
-	if (fl_table_put(&g->table, keys, rows, n, g->seq, entry, NULL, err) < 0)
+	if (put_entries(g, keys, rows, n, entry, err) < 0)
 		return err->code;
 	for (uint32_t i = 0; i < n; i++) {
 		init_entry(g, entry[i]);
 		if (g->ttl_ms)
 			write_to(g, entry[i], g->seq + (rows ? rows[i] : i));
 		entry[i]->flags |= ENTRY_DIRTY;
-		*records_of(entry[i]) += sign(b, rows ? rows[i] : i);
+		++*records_of(entry[i]);
 		accs[i] = acc_of(entry[i]);
 	}
 	return fl_aggs_add(g->aggs, accs, rows, 0, n, g->seq, err);
+}
+
+/* The first record of a group: its arrival is the group's, whatever was before. */
+static void
+begin_anew(struct fl_groups *g, struct fl_entry *e, uint64_t seq)
+{
+	if (e->seq == seq)
+		return;
+	e->seq = seq;
+	g->table.reused = true; /* a walk is not by arrival any more */
+}
+
+/*
+ * The records of a changelog, as add_one takes them, but for telling: what takes back from
+ * a group without records is ignored, and a group whose last record goes begins anew.
+ */
+static int
+add_changes(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *keys,
+	    const uint32_t *rows, uint32_t n, struct fl_err *err)
+{
+	struct fl_entry **entry;
+	uint32_t *chosen, m = 0;
+	void **accs;
+
+	fl_buf_clear(&g->entries);
+	fl_buf_clear(&g->accs);
+	fl_buf_clear(&g->chosen);
+	entry = (struct fl_entry **)(void *)fl_buf_reserve(&g->entries, n * sizeof *entry);
+	accs = (void **)(void *)fl_buf_reserve(&g->accs, n * sizeof *accs);
+	chosen = (uint32_t *)(void *)fl_buf_reserve(&g->chosen, n * sizeof *chosen);
+	if (put_entries(g, keys, rows, n, entry, err) < 0)
+		return err->code;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t row = rows ? rows[i] : i;
+
+		init_entry(g, entry[i]);
+		if (g->ttl_ms)
+			write_to(g, entry[i], g->seq + row);
+		if (*records_of(entry[i]) == 0) {
+			if (sign(b, row) < 0)
+				continue;
+			begin_anew(g, entry[i], g->seq + row);
+		}
+		entry[i]->flags |= ENTRY_DIRTY;
+		*records_of(entry[i]) += sign(b, row);
+		accs[m] = acc_of(entry[i]);
+		chosen[m++] = row;
+		if (*records_of(entry[i]) > 0)
+			continue;
+		if (fl_aggs_add(g->aggs, accs, chosen, 0, m, g->seq, err) < 0)
+			return err->code;
+		fl_aggs_clear(g->aggs, acc_of(entry[i]));
+		m = 0;
+	}
+	if (m && fl_aggs_add(g->aggs, accs, chosen, 0, m, g->seq, err) < 0)
+		return err->code;
+	drop_empty(g, entry, n);
+	return 0;
 }
 
 /* Whether a row would be printed the same: what -U takes back must be what was told. */
@@ -289,34 +528,33 @@ tell(struct fl_groups *g, struct fl_entry *e, const struct fl_build *from, int64
 	return 0;
 }
 
-/* One record, and what it changes. */
+/* One record, and what it changes. A group without records is as good as none. */
 static int
-add_one(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *keys, uint32_t row,
-	int64_t wm, struct fl_err *err)
+add_one(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *key, uint32_t row,
+	struct fl_entry *e, int64_t wm, struct fl_err *err)
 {
-	struct fl_entry *e = sign(b, row) < 0 ? fl_table_get(&g->table, &keys[row]) : NULL;
-	void *acc;
+	void *acc = acc_of(e);
 	bool told;
 
-	if (sign(b, row) < 0 && (!e || has_expired(g, e)))
+	if (sign(b, row) < 0 && (*records_of(e) == 0 || has_expired(g, e)))
 		return 0; /* taking back what is not known: ignored, as in Flink */
-	if (fl_table_put(&g->table, &keys[row], NULL, 1, g->seq + row, &e, NULL, err) < 0)
-		return err->code;
 	init_entry(g, e);
+	if (*records_of(e) == 0) { /* the key begins here, whatever came of it before */
+		e->seq = g->seq + row;
+		e->tags = key->tags;
+	}
 	if (g->ttl_ms)
 		write_to(g, e, g->seq + row);
 	told = e->flags & ENTRY_TOLD;
 	if (told && result_of(g, e, &g->before, err) < 0)
 		return err->code;
-	acc = acc_of(e);
 	*records_of(e) += sign(b, row);
 	if (fl_aggs_add(g->aggs, &acc, &row, 0, 1, g->seq, err) < 0)
 		return err->code;
 	if (*records_of(e) <= 0) {
 		if (told)
 			(void)tell(g, e, &g->before, wm, FL_DELETE);
-		fl_aggs_clear(g->aggs, acc);
-		fl_table_delete(&g->table, e);
+		reset(g, e);
 		return 0;
 	}
 	if (result_of(g, e, &g->after, err) < 0)
@@ -327,6 +565,29 @@ add_one(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *keys
 		(void)tell(g, e, &g->before, wm, FL_UPDATE_BEFORE);
 	e->flags |= ENTRY_TOLD;
 	return tell(g, e, &g->after, wm, told ? FL_UPDATE_AFTER : FL_INSERT);
+}
+
+/* Record by record. */
+static int
+add_each(struct fl_groups *g, const struct fl_batch *b, const struct fl_key *keys,
+	 const uint32_t *rows, uint32_t n, struct fl_err *err)
+{
+	const int64_t *wm = fl_batch_wm(b, &g->wm_scratch);
+	struct fl_entry **entry;
+	int rc;
+
+	fl_buf_clear(&g->entries);
+	entry = (struct fl_entry **)(void *)fl_buf_reserve(&g->entries, n * sizeof *entry);
+	rc = put_entries(g, keys, rows, n, entry, err);
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		uint32_t row = rows ? rows[i] : i;
+
+		rc = add_one(g, b, &keys[row], row, entry[i], wm[row], err);
+	}
+	if (rc < 0)
+		return rc;
+	drop_empty(g, entry, n);
+	return fl_results_flush(g->results, err);
 }
 
 int
@@ -355,16 +616,11 @@ fl_groups_batch(struct fl_groups *g, const struct fl_batch *b, struct fl_err *er
 	}
 	if (g->ttl_ms)
 		sweep(g, n);
-	if (!g->updates) {
-		rc = add_all(g, b, keys, rows, n, err);
-	} else {
-		const int64_t *wm = fl_batch_wm(b, &g->wm_scratch);
-
-		for (uint32_t i = 0; i < n && rc == 0; i++)
-			rc = add_one(g, b, keys, rows ? rows[i] : i, wm[rows ? rows[i] : i], err);
-		if (rc == 0)
-			rc = fl_results_flush(g->results, err);
-	}
+	rc = forget_expired(g, err);
+	if (rc == 0)
+		rc = g->updates ? add_each(g, b, keys, rows, n, err)
+		     : b->op    ? add_changes(g, b, keys, rows, n, err)
+				: add_all(g, keys, rows, n, err);
 	g->seq += b->rows;
 	return rc < 0 ? rc : check_memory(g, err);
 }
@@ -447,6 +703,19 @@ end_on_disk(struct fl_groups *g, struct fl_err *err)
 	return rc < 0 ? rc : fl_results_flush(g->results, err);
 }
 
+/* A group that is not as parts, in its turn. */
+static int
+put_group(void *self, struct fl_entry *e, struct fl_err *err)
+{
+	struct fl_groups *g = self;
+	void *acc = acc_of(e);
+
+	if (*records_of(e) <= 0 || has_expired(g, e))
+		return 0;
+	return fl_results_put(g->results, &everything, &e, &acc, 1, fl_run_watermark(g->run),
+			      FL_INSERT, err);
+}
+
 static int
 by_arrival(const void *a, const void *b)
 {
@@ -466,6 +735,10 @@ fl_groups_end(struct fl_groups *g, struct fl_err *err)
 		return fl_results_flush(g->results, err);
 	if (g->evicted)
 		return end_on_disk(g, err);
+	if (fl_spill_on_disk(&g->spill)) {
+		rc = fl_spill_each(&g->spill, 0, put_group, err);
+		return rc < 0 ? rc : fl_results_flush(g->results, err);
+	}
 	fl_buf_clear(&g->entries);
 	for (uint32_t i = 0; i < g->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&g->table, i);
@@ -477,12 +750,8 @@ fl_groups_end(struct fl_groups *g, struct fl_err *err)
 	entry = (struct fl_entry **)(void *)g->entries.data;
 	if (g->table.reused && n > 1)
 		qsort(entry, n, sizeof(struct fl_entry *), by_arrival);
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		void *acc = acc_of(entry[i]);
-
-		rc = fl_results_put(g->results, &everything, &entry[i], &acc, 1,
-				    fl_run_watermark(g->run), FL_INSERT, err);
-	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = put_group(g, entry[i], err);
 	return rc < 0 ? rc : fl_results_flush(g->results, err);
 }
 
@@ -507,8 +776,8 @@ fl_groups_bytes(const struct fl_groups *g)
 int
 fl_groups_before_save(struct fl_groups *g, struct fl_err *err)
 {
-	if (!on_disk(g))
-		return 0;
+	if (!in_parts(g))
+		return fl_spill_checkpoint(&g->spill, err);
 	free(g->files);
 	g->files = NULL;
 	if (write_back(g, false, err) < 0)
@@ -524,12 +793,17 @@ fl_groups_save(const struct fl_groups *g, struct fl_save *s)
 				     .updates = g->updates,
 				     .wm_ms = FL_TIME_MIN,
 				     .seq = g->seq,
-				     .entries = g->table.live };
+				     .entries = g->table.live,
+				     .whole = fl_spill_on_disk(&g->spill) };
 	struct fl_buf value = { 0 };
 
 	fl_window_save(s, &w, in, g->aggs);
-	if (on_disk(g)) {
-		fl_parts_save(s, g->files);
+	if (in_parts(g)) {
+		fl_parts_save(s, g->files, in, g->aggs, false);
+		return;
+	}
+	if (fl_spill_on_disk(&g->spill)) {
+		fl_spill_save(&g->spill, s);
 		return;
 	}
 	fl_window_save_section(s, "groups", in, g->aggs, false);
@@ -540,7 +814,7 @@ fl_groups_save(const struct fl_groups *g, struct fl_save *s)
 		if (e->deleted)
 			continue;
 		more.records = *records_of(e);
-		more.written_ms = group_of(e)->written_ms;
+		more.written_ms = written_ms(g, e);
 		fl_buf_clear(&value);
 		fl_window_put_acc(&value, g->aggs, acc_of(e));
 		fl_buf_put(&value, &more, sizeof more);
@@ -554,17 +828,23 @@ load_entries(struct fl_groups *g, struct fl_aggs_loader *loader, struct fl_load 
 	     const struct fl_window_entries *b, struct fl_err *err)
 {
 	struct fl_entry *entry[FL_WINDOW_LOAD_BATCH];
+	int rc;
 
-	if (fl_table_put(&g->table, b->key, NULL, b->n, 0, entry, NULL, err) < 0)
-		return err->code;
+	if (on_disk(g))
+		rc = put_entries(g, b->key, NULL, b->n, entry, err);
+	else
+		rc = fl_table_fill(&g->table, b->key, b->n, g->seq, entry, err);
+	if (rc < 0)
+		return rc;
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct fl_entry *e = entry[i];
 		struct saved_group more;
 		const char *acc, *rest;
 		uint32_t acc_len, rest_len;
 
-		if (e->flags || !fl_window_split(b->value[i], b->value_len[i], sizeof more, &acc,
-						 &acc_len, &rest, &rest_len))
+		if (e->flags & ENTRY_INIT ||
+		    !fl_window_split(b->value[i], b->value_len[i], sizeof more, &acc, &acc_len,
+				     &rest, &rest_len))
 			return fl_load_damaged(l, "a group", err);
 		memcpy(&more, rest, sizeof more);
 		init_entry(g, e);
@@ -573,12 +853,33 @@ load_entries(struct fl_groups *g, struct fl_aggs_loader *loader, struct fl_load 
 		e->seq = more.seq;
 		e->flags |= more.flags & ENTRY_TOLD;
 		e->flags |= ENTRY_DIRTY;
+		fl_spill_changed(&g->spill, e);
 		*records_of(e) = more.records;
 		/* a TTL that was not there before begins now */
-		group_of(e)->written_ms = more.written_ms ? more.written_ms : fl_run_now(g->run);
+		set_written(g, e, more.written_ms ? more.written_ms : fl_run_now(g->run));
 		g->table.reused = true; /* perhaps not by arrival */
 	}
 	return check_memory(g, err);
+}
+
+/* What comes behind the section "window": 0 entries, 1 files that are opened. */
+static int
+load_state(struct fl_groups *g, const struct fl_window_saved *w, struct fl_load *l,
+	   struct fl_err *err)
+{
+	int rc;
+
+	if (g->whole)
+		rc = fl_window_load_state(l, w, "groups", &g->spill, err);
+	else
+		rc = fl_parts_load(&g->parts, l, g->run, g->aggs, w->loader, "groups", err);
+	if (rc == 1 && w->whole != g->whole)
+		return fl_fail(err, FL_ECONFIG,
+			       "--ttl was %s at the checkpoint, and is %s: with --backend rocksdb "
+			       "give the line as it was, or another --uid to begin empty",
+			       w->whole ? "given" : "not given", g->whole ? "given" : "not given");
+	g->evicted = rc == 1 && !g->whole;
+	return rc;
 }
 
 int
@@ -590,15 +891,14 @@ fl_groups_load(struct fl_groups *g, struct fl_load *l, struct fl_err *err)
 
 	g->seq = w.seq;
 	if (rc == 0)
-		rc = fl_parts_load(&g->parts, l, g->run, g->aggs, w.loader, "groups", err);
-	if (rc == 1) { /* all of it is on disk */
-		g->evicted = true;
-		rc = 0;
-	}
+		rc = load_state(g, &w, l, err);
 	if (rc == 0 && !on_disk(g))
 		fl_table_expect(&g->table, w.entries);
+	rc = rc == 1 ? 0 : rc;
 	while (rc == 0 && (rc = fl_window_load_entries(b, l, false, &g->keys, err)) > 0)
 		rc = load_entries(g, w.loader, l, b, err);
+	if (rc == 0 && !on_disk(g) && (rc = fl_table_filled(&g->table, err)) > 0)
+		rc = fl_load_damaged(l, "two groups have the same key", err);
 	fl_aggs_loader_free(w.loader);
 	fl_window_entries_release(b);
 	free(b);

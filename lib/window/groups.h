@@ -10,15 +10,24 @@
  * The input may be a changelog itself: its records are taken back as their row
  * kind says.
  *
- * With --backend rocksdb, and rows only at the end, the table is a cache in front of
- * the disk (state/backend.h). With --ttl a group is forgotten when nothing was written to
- * it for that long by the clock, as Flink's StateTtlConfig does by default: each record
- * counts as a write, and what has expired is never shown.
+ * With --backend rocksdb there are two ways. Where rows are wanted at the end only, and
+ * records are only added, a group on disk is the sum of parts (parts.h): nothing is read
+ * to add a record. What an update tells, a changelog takes back, or a TTL forgets, needs the
+ * whole group: then groups are brought back for a batch at once (run/spill.h).
+ *
+ * With --ttl a group is forgotten when nothing was written to it for that long by the
+ * clock, as Flink's StateTtlConfig does by default: each record counts as a write, and what
+ * has expired is never shown. In memory some entries are looked at with each batch, and
+ * those that have expired go. On disk a group is due when it expires (later by up to an
+ * eighth of the TTL, so that what is written often does not make many rows of the index):
+ * it is brought back and deleted, without its key having to come again, and compaction
+ * gives the space back. What has expired in the meantime is not written.
  */
 #ifndef FL_WINDOW_GROUPS_H
 #define FL_WINDOW_GROUPS_H
 
 #include "checkpoint/snapshot.h"
+#include "run/spill.h"
 #include "window/parts.h"
 #include "window/results.h"
 
@@ -29,16 +38,19 @@ struct fl_groups {
 	bool updates;
 	struct fl_budget budget;
 	struct fl_keys keys;
-	struct fl_table table; /* value: struct fl_group, then the accumulator */
+	struct fl_table table; /* value: records, accumulator, with a TTL a time: groups.c */
 	uint64_t seq;
-	struct fl_parts parts;
-	bool evicted; /* groups may be on disk: what the table has are parts */
-	char *files;  /* of the checkpoint that is being made */
+	bool whole;            /* a group is needed at once, not as parts */
+	struct fl_spill spill; /* whole */
+	struct fl_parts parts; /* not whole */
+	bool evicted;          /* parts: groups may be on disk: what the table has are parts */
+	char *files;           /* parts: of the checkpoint that is being made */
 	int64_t ttl_ms;
+	int64_t forgotten_ms;   /* on disk: what had expired by then is gone */
 	uint32_t swept;         /* entry that is looked at next for having expired */
 	struct fl_build before; /* updates: the result of a group before a record */
 	struct fl_build after;
-	struct fl_buf entries, accs, rows, wm_scratch;
+	struct fl_buf entries, accs, chosen, rows, wm_scratch;
 	struct fl_badrows bad;
 };
 

@@ -5,33 +5,10 @@
 
 #include "stream/row.h"
 #include "time/timestamp.h"
-#include "window/save.h"
+#include "window/keyed-int.h"
 
-/* A record that is kept, in a list by arrival. */
-struct fl_kept {
-	struct fl_kept *next;
-	uint64_t seq; /* arrival */
-	int64_t time;
-	size_t bytes;
-	char data[]; /* stream/row.h */
-};
-
-struct fl_pane {
-	struct fl_pane *next; /* of the same key */
-	struct fl_entry *entry;
-	struct fl_window window;
-	uint64_t seq;     /* arrival of its first record */
-	int64_t timer_ms; /* the earliest timer, FL_TIME_MAX: none that is known */
-	uint32_t timers;  /* queued; the pane is not freed before they have come up */
-	bool filled;      /* a record came since it was made, or purged */
-	bool end_done;    /* its end has been handled, or was passed when it came */
-	bool is_due;      /* in the list of the moment */
-	bool dead;
-	struct fl_pane_more *more; /* behind acc; plain panes share one that never changes */
-	_Alignas(8) char acc[];
-};
-
-#define FIRED_MAX 512 /* results put together; more would leave the cache before they are */
+#define PORTION_MIN 512 /* records whose keys are brought back from disk at once */
+#define FIRED_MAX 512   /* results put together; more would leave the cache before they are */
 
 static const struct fl_window unbounded = { FL_TIME_MIN, FL_TIME_MAX };
 
@@ -102,7 +79,6 @@ fl_keyed_open(struct fl_keyed *k, struct fl_run *run, const struct fl_window_spe
 	k->plain.every_ms = FL_TIME_MAX;
 	k->more_at = (sizeof(struct fl_pane) + (aggs ? fl_aggs_size(aggs) : 0) + 7) & ~(size_t)7;
 	k->pane_bytes = k->more_at + (k->is_plain ? 0 : sizeof(struct fl_pane_more));
-	fl_budget_init(&k->budget, fl_run_memory_max(run));
 	fl_keys_init(&k->keys);
 	fl_timers_init(&k->timers);
 	fl_table_init(&k->table, &k->budget, sizeof(struct fl_pane *));
@@ -111,13 +87,10 @@ fl_keyed_open(struct fl_keyed *k, struct fl_run *run, const struct fl_window_spe
 		fl_build_init(&k->out, fl_run_out(run)->column_count);
 	k->bounds_at = has_bounds(spec) ? fl_run_header(run, 0)->column_count : UINT32_MAX;
 	k->out.timed = true;
-	return open_assigner(k, err);
-}
-
-static struct fl_pane **
-panes_of(struct fl_entry *e)
-{
-	return (struct fl_pane **)(void *)e->value;
+	if (open_assigner(k, err) < 0 || fl__keyed_open_spill(k, err) < 0)
+		return err->code;
+	fl_budget_init(&k->budget, fl_spill_memory_max(&k->spill));
+	return 0;
 }
 
 static void
@@ -140,8 +113,10 @@ pane_free(struct fl_keyed *k, struct fl_pane *p)
 	drop_rows(k, p);
 	if (k->aggs)
 		fl_aggs_clear(k->aggs, p->acc);
-	if (p->more != &k->plain)
+	if (p->more != &k->plain) {
+		k->row_bytes -= p->more->told_acc.cap;
 		fl_buf_release(&p->more->told_acc);
+	}
 	p->next = k->free_panes;
 	k->free_panes = p;
 	k->budget.used -= k->pane_bytes;
@@ -157,34 +132,8 @@ pane_drop(struct fl_keyed *k, struct fl_pane *p)
 
 /* ---- timers ------------------------------------------------------------------------- */
 
-static int64_t
-end_time(const struct fl_pane *p)
-{
-	return p->window.end == FL_TIME_MAX ? FL_TIME_MAX : p->window.end - 1;
-}
-
-static int64_t
-cleanup_time(const struct fl_keyed *k, const struct fl_pane *p)
-{
-	if (p->window.end == FL_TIME_MAX)
-		return FL_TIME_MAX;
-	return k->spec.lateness ? fl_window_cleanup_time(&p->window, k->spec.lateness)
-				: end_time(p);
-}
-
-/* The earliest moment at which something happens to the pane. */
-static int64_t
-due_time(const struct fl_keyed *k, const struct fl_pane *p)
-{
-	int64_t due = cleanup_time(k, p);
-
-	if (!p->end_done && k->spec.trigger != FL_TRIGGER_COUNT && end_time(p) < due)
-		due = end_time(p);
-	return p->more->every_ms < due ? p->more->every_ms : due;
-}
-
-static void
-set_timer(struct fl_keyed *k, struct fl_pane *p)
+void
+fl__keyed_set_timer(struct fl_keyed *k, struct fl_pane *p)
 {
 	int64_t due = due_time(k, p);
 
@@ -197,9 +146,9 @@ set_timer(struct fl_keyed *k, struct fl_pane *p)
 
 /* ---- rows that are kept ------------------------------------------------------------------ */
 
-static void
-link_row(struct fl_keyed *k, struct fl_pane *p, const char *packed, size_t n, uint64_t seq,
-	 int64_t time)
+void
+fl__keyed_link_row(struct fl_keyed *k, struct fl_pane *p, const char *packed, size_t n,
+		   uint64_t seq, int64_t time)
 {
 	struct fl_kept *r = fl_xmalloc(sizeof *r + n);
 
@@ -218,7 +167,8 @@ keep_row(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time)
 {
 	fl_buf_clear(&k->packed);
 	(void)fl_row_pack(k->batch, row, &k->packed);
-	link_row(k, p, k->packed.data ? k->packed.data : "", k->packed.len, k->seq + row, time);
+	fl__keyed_link_row(k, p, k->packed.data ? k->packed.data : "", k->packed.len, k->seq + row,
+			   time);
 }
 
 /* Flink's evictors, before the window function; what they remove is gone. */
@@ -401,8 +351,10 @@ fire(struct fl_keyed *k, struct fl_pane *p, struct fl_err *err)
 		return err->code;
 	push_result(k, p, p->acc, p->more->told ? FL_UPDATE_AFTER : FL_INSERT);
 	p->more->told = true;
+	k->row_bytes -= p->more->told_acc.cap;
 	fl_buf_clear(&p->more->told_acc);
 	fl_aggs_save(k->aggs, p->acc, &p->more->told_acc);
+	k->row_bytes += p->more->told_acc.cap;
 	return 0;
 }
 
@@ -442,12 +394,20 @@ unlink_pane(struct fl_keyed *k, struct fl_pane *p)
 	p->dead = true;
 }
 
+void
+fl__keyed_drop_pane(struct fl_keyed *k, struct fl_pane *p)
+{
+	unlink_pane(k, p);
+	pane_drop(k, p);
+}
+
 /* Something is due for the pane at this moment. */
 static int
 pane_due(struct fl_keyed *k, struct fl_pane *p, int64_t at, struct fl_err *err)
 {
 	int64_t every;
 
+	fl_spill_changed(&k->spill, p->entry);
 	if (p->more->every_ms <= at) {
 		/* What never ends would, once the data has ended, fire for ever. */
 		bool last = p->more->every_ms == end_time(p) ||
@@ -466,7 +426,7 @@ pane_due(struct fl_keyed *k, struct fl_pane *p, int64_t at, struct fl_err *err)
 			return err->code;
 	}
 	if (at < cleanup_time(k, p)) {
-		set_timer(k, p);
+		fl__keyed_set_timer(k, p);
 		return 0;
 	}
 	unlink_pane(k, p);
@@ -486,9 +446,12 @@ by_window(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-/* All that is due at a moment. */
+/*
+ * All that is due at a moment. On disk a moment may be too large for the memory: only what
+ * is due at or before its place until (fl__keyed_place); *ret_left says that there was more.
+ */
 static int
-fire_moment(struct fl_keyed *k, int64_t at, struct fl_err *err)
+fire_moment(struct fl_keyed *k, int64_t at, int64_t until, bool *ret_left, struct fl_err *err)
 {
 	struct fl_pane **pane, *p;
 	size_t n;
@@ -500,7 +463,7 @@ fire_moment(struct fl_keyed *k, int64_t at, struct fl_err *err)
 		if (p->dead)
 			pane_drop(k, p);
 		else if (due_time(k, p) > at)
-			set_timer(k, p);
+			fl__keyed_set_timer(k, p);
 		else if (!p->is_due)
 			fl_buf_put(&k->due, &p, sizeof p);
 		p->is_due = !p->dead && due_time(k, p) <= at;
@@ -511,6 +474,11 @@ fire_moment(struct fl_keyed *k, int64_t at, struct fl_err *err)
 		qsort(pane, n, sizeof(struct fl_pane *), by_window);
 	for (size_t i = 0; i < n; i++) {
 		pane[i]->is_due = false;
+		if (*ret_left || (until < FL_TIME_MAX && fl__keyed_place(k, pane[i]) > until)) {
+			*ret_left = true;
+			fl__keyed_set_timer(k, pane[i]);
+			continue;
+		}
 		if (pane_due(k, pane[i], at, err) < 0)
 			return err->code;
 	}
@@ -525,18 +493,63 @@ may_defer(const struct fl_keyed *k)
 	       k->fired.len < FIRED_MAX * sizeof(struct fl_result);
 }
 
+/* What is due at or before wm_ms and, of what is on disk, at or before the place until. */
 static int
-fire_due(struct fl_keyed *k, int64_t wm_ms, struct fl_err *err)
+fire_until(struct fl_keyed *k, int64_t wm_ms, int64_t until, struct fl_err *err)
 {
-	int64_t at;
+	bool left = false;
+	int64_t last = fl__keyed_place_time(until), at;
 
-	k->ending = wm_ms == FL_TIME_MAX;
-	while (fl_timers_may_be_due(&k->timers, wm_ms) && fl_timers_next(&k->timers, wm_ms, &at)) {
-		if (add_pending(k, err) < 0 || fire_moment(k, at, err) < 0)
+	last = last < wm_ms ? last : wm_ms;
+	while (!left && fl_timers_may_be_due(&k->timers, last) &&
+	       fl_timers_next(&k->timers, last, &at)) {
+		if (add_pending(k, err) < 0 || fire_moment(k, at, until, &left, err) < 0)
 			return err->code;
 		if (k->fired.len >= FIRED_MAX * sizeof(struct fl_result) && put_fired(k, err) < 0)
 			return err->code;
 	}
+	return 0;
+}
+
+/* Forget all if it is too much; what points to panes is finished before. */
+static int
+trim(struct fl_keyed *k, struct fl_err *err)
+{
+	if (!fl_spill_is_full(&k->spill))
+		return 0;
+	if (add_pending(k, err) < 0 || put_fired(k, err) < 0)
+		return err->code;
+	return fl_spill_trim(&k->spill, err);
+}
+
+/*
+ * The same in portions that fit the memory, where there is more on disk. What the records
+ * in hand need is not forgotten for that: it would have to be brought back at once.
+ */
+static int
+fire_from_disk(struct fl_keyed *k, int64_t wm_ms, struct fl_err *err)
+{
+	int64_t all = fl__keyed_place_of(wm_ms, FL_KEYED_PLACES - 1), until;
+
+	do {
+		if (fl_spill_due(&k->spill, all, &until, err) < 0 ||
+		    fire_until(k, wm_ms, until < all ? until : FL_TIME_MAX, err) < 0)
+			return err->code;
+		k->handled = until;
+		if (fl__keyed_held(k) > k->needed + fl_backend_cache_max(k->spill.backend) / 2 &&
+		    trim(k, err) < 0)
+			return err->code;
+	} while (until < all);
+	return 0;
+}
+
+static int
+fire_due(struct fl_keyed *k, int64_t wm_ms, struct fl_err *err)
+{
+	k->ending = wm_ms == FL_TIME_MAX;
+	if ((fl_spill_on_disk(&k->spill) ? fire_from_disk(k, wm_ms, err)
+					 : fire_until(k, wm_ms, FL_TIME_MAX, err)) < 0)
+		return err->code;
 	k->wm_ms = wm_ms;
 	return may_defer(k) ? 0 : put_fired(k, err);
 }
@@ -554,7 +567,7 @@ forget_idle_keys(struct fl_keyed *k)
 		if (i + 8 < n)
 			fl_table_prefetch(&k->table, e[i + 8]);
 		if (!e[i]->deleted && !*panes_of(e[i]))
-			fl_table_delete(&k->table, e[i]);
+			fl_spill_delete(&k->spill, 0, &k->table, e[i]);
 	}
 	fl_buf_clear(&k->idle_keys);
 }
@@ -569,7 +582,7 @@ flush(struct fl_keyed *k, struct fl_err *err)
 	fl_build_clear(&k->out);
 	forget_idle_keys(k);
 	if (k->spec.processing_time)
-		fl_run_timer(k->run, fl_timers_earliest(&k->timers));
+		fl__keyed_ask_for_timer(k);
 	return rc;
 }
 
@@ -578,13 +591,15 @@ fl_keyed_advance(struct fl_keyed *k, int64_t wm_ms, struct fl_err *err)
 {
 	int rc = wm_ms > k->wm_ms ? fire_due(k, wm_ms, err) : 0;
 
-	return rc < 0 ? rc : flush(k, err);
+	if (rc < 0 || flush(k, err) < 0)
+		return err->code;
+	return fl_spill_trim(&k->spill, err);
 }
 
 /* ---- records ---------------------------------------------------------------------- */
 
-static struct fl_pane *
-new_pane(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, uint64_t seq)
+struct fl_pane *
+fl__keyed_new_pane(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, uint64_t seq)
 {
 	struct fl_pane *p = k->free_panes;
 
@@ -612,7 +627,7 @@ pane_at(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, uint6
 	for (struct fl_pane *p = *panes_of(e); p; p = p->next)
 		if (p->window.start == w->start && p->window.end == w->end)
 			return p;
-	return new_pane(k, e, w, seq);
+	return fl__keyed_new_pane(k, e, w, seq);
 }
 
 /* The records of both, by arrival. */
@@ -648,8 +663,7 @@ merge_panes(struct fl_keyed *k, struct fl_pane *to, struct fl_pane *from, struct
 			to->more->every_ms = from->more->every_ms;
 	}
 	to->seq = from->seq < to->seq ? from->seq : to->seq;
-	unlink_pane(k, from);
-	pane_drop(k, from);
+	fl__keyed_drop_pane(k, from);
 	return 0;
 }
 
@@ -693,7 +707,7 @@ session_of(struct fl_keyed *k, struct fl_entry *e, int64_t time, uint64_t seq, s
 		into->window = w;
 		into->end_done = end_time(into) <= k->wm_ms;
 	}
-	*ret = into ? into : new_pane(k, e, &w, seq);
+	*ret = into ? into : fl__keyed_new_pane(k, e, &w, seq);
 	return 0;
 }
 
@@ -741,7 +755,7 @@ add_to(struct fl_keyed *k, struct fl_pane *p, uint32_t row, int64_t time, struct
 	}
 	if (on_element(k, p, time, err) < 0)
 		return err->code;
-	set_timer(k, p);
+	fl__keyed_set_timer(k, p);
 	return 0;
 }
 
@@ -786,11 +800,79 @@ add_record(struct fl_keyed *k, struct fl_entry *e, uint32_t row, int64_t time, s
 		return err->code;
 	if (cleanup_time(k, p) > k->wm_ms)
 		return add_to(k, p, row, time, err);
-	unlink_pane(k, p); /* only its own window, and that is late */
-	pane_drop(k, p);
+	fl__keyed_drop_pane(k, p); /* only its own window, and that is late */
 	if (is_late(k, time))
 		fl_late_add(k->late, row);
 	return 0;
+}
+
+/* The entries of records from .. to of the batch in hand, and what is kept of them. */
+static int
+put_entries(struct fl_keyed *k, const struct fl_key *keys, uint32_t from, uint32_t to,
+	    struct fl_entry **entry, struct fl_err *err)
+{
+	if (fl_spill_put(&k->spill, 0, &k->table, keys + from, NULL, to - from, k->seq + from,
+			 entry + from, err) < 0)
+		return err->code;
+	k->needed = fl__keyed_held(k);
+	return 0;
+}
+
+/* How many records are taken at once: on disk their keys should fit the memory. */
+static uint32_t
+portion_of(const struct fl_keyed *k)
+{
+	size_t n;
+
+	if (!fl_spill_on_disk(&k->spill))
+		return UINT32_MAX;
+	n = fl_backend_cache_max(k->spill.backend) / (4 * (k->table.entry_size + k->pane_bytes));
+	return n < PORTION_MIN ? PORTION_MIN : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+/* A key without windows begins with this record, whatever came of it before. */
+static int
+begin_key(struct fl_keyed *k, struct fl_entry *e, const struct fl_key *key, uint64_t seq,
+	  struct fl_err *err)
+{
+	fl_buf_put(&k->idle_keys, &e, sizeof e);
+	if (e->tags != key->tags && put_fired(k, err) < 0) /* it may be printed yet */
+		return err->code;
+	e->tags = key->tags;
+	e->seq = seq;
+	return 0;
+}
+
+static int
+add_records(struct fl_keyed *k, const int64_t *wm, int64_t now, const struct fl_key *keys,
+	    struct fl_entry **entry, struct fl_err *err)
+{
+	const struct fl_batch *b = k->batch;
+	uint32_t portion = portion_of(k), put = 0;
+	uint64_t evictions = 0;
+
+	for (uint32_t i = 0; i < b->rows; i++) {
+		int64_t time = k->spec.processing_time ? now : b->time ? b->time[i] : 0;
+
+		if (wm && wm[i] > k->wm_ms && fire_due(k, wm[i], err) < 0)
+			return err->code;
+		if (i == put) {
+			if (i > 0 && trim(k, err) < 0)
+				return err->code;
+			put = b->rows - i > portion ? i + portion : b->rows;
+			evictions = UINT64_MAX;
+		}
+		if (k->spill.evictions != evictions && put_entries(k, keys, i, put, entry, err) < 0)
+			return err->code;
+		evictions = k->spill.evictions;
+		if (!*panes_of(entry[i]) && begin_key(k, entry[i], &keys[i], k->seq + i, err) < 0)
+			return err->code;
+		if (k->bad.count && k->bad.mask.len && k->bad.mask.data[i])
+			continue;
+		if (add_record(k, entry[i], i, time, err) < 0)
+			return err->code;
+	}
+	return add_pending(k, err);
 }
 
 int
@@ -813,30 +895,19 @@ fl_keyed_batch(struct fl_keyed *k, const struct fl_batch *b, struct fl_err *err)
 	if (k->aggs && (fl_aggs_prepare(k->aggs, b, &k->bad, err) < 0 ||
 			fl_run_bad(k->run, b, &k->bad, NULL, err) < 0))
 		return err->code;
+	if (!wm && fl_keyed_advance(k, now, err) < 0)
+		return err->code;
 	fl_buf_clear(&k->entries);
 	entry = (struct fl_entry **)(void *)fl_buf_reserve(&k->entries, b->rows * sizeof *entry);
 	if (fl_keys_of(&k->keys, h, b, &keys, err) < 0 ||
-	    fl_table_put(&k->table, keys, NULL, b->rows, k->seq, entry, NULL, err) < 0)
-		return err->code;
-	if (!wm && fl_keyed_advance(k, now, err) < 0)
-		return err->code;
-	for (uint32_t i = 0; i < b->rows; i++) {
-		int64_t time = k->spec.processing_time ? now : b->time ? b->time[i] : 0;
-
-		if (wm && wm[i] > k->wm_ms && fire_due(k, wm[i], err) < 0)
-			return err->code;
-		if (!*panes_of(entry[i]))
-			fl_buf_put(&k->idle_keys, &entry[i], sizeof entry[i]);
-		if (k->bad.count && k->bad.mask.len && k->bad.mask.data[i])
-			continue;
-		if (add_record(k, entry[i], i, time, err) < 0)
-			return err->code;
-	}
-	if (add_pending(k, err) < 0)
+	    add_records(k, wm, now, keys, entry, err) < 0)
 		return err->code;
 	k->seq += b->rows;
+	k->needed = 0;
 	if (fl_late_flush(k->late, b, err) < 0 || flush(k, err) < 0)
 		return err->code;
+	if (fl_spill_on_disk(&k->spill))
+		return fl_spill_trim(&k->spill, err);
 	return fl_budget_check(&k->budget,
 			       k->row_bytes + (k->aggs ? fl_aggs_extra_bytes(k->aggs) : 0), err);
 }
@@ -857,11 +928,14 @@ release_merged(struct fl_keyed *k)
 }
 
 void
-fl_keyed_release(struct fl_keyed *k)
+fl__keyed_clear(struct fl_keyed *k)
 {
-	if (!k->run)
-		return;
+	int64_t now = fl_timers_now(&k->timers);
+
 	release_merged(k);
+	fl_timers_release(&k->timers);
+	fl_timers_init(&k->timers);
+	fl_timers_start(&k->timers, now);
 	for (uint32_t i = 0; i < k->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&k->table, i);
 		struct fl_pane *next;
@@ -871,9 +945,21 @@ fl_keyed_release(struct fl_keyed *k)
 			pane_free(k, p);
 		}
 	}
+	fl_table_clear(&k->table);
+	k->free_panes = NULL;
+	fl_arena_release(&k->arena);
+	fl_buf_clear(&k->idle_keys);
+}
+
+void
+fl_keyed_release(struct fl_keyed *k)
+{
+	if (!k->run)
+		return;
+	fl__keyed_clear(k);
+	fl_spill_close(&k->spill);
 	fl_table_release(&k->table);
 	fl_budget_release(&k->budget);
-	fl_arena_release(&k->arena);
 	fl_keys_release(&k->keys);
 	fl_timers_release(&k->timers);
 	fl_buf_release(&k->due);
@@ -885,226 +971,8 @@ fl_keyed_release(struct fl_keyed *k)
 	fl_buf_release(&k->entries);
 	fl_buf_release(&k->wm_scratch);
 	fl_buf_release(&k->packed);
+	fl_buf_release(&k->list);
 	fl_badrows_release(&k->bad);
 	fl_build_release(&k->rows);
 	fl_build_release(&k->out);
-}
-
-/* ---- snapshots -------------------------------------------------------------------- */
-
-/* Behind the accumulator of a pane; the accumulator that was told comes last. */
-struct saved_pane {
-	uint64_t seq;
-	int64_t every_ms;
-	int64_t count;
-	uint64_t flags;
-};
-
-/* Before a kept row. */
-struct saved_row {
-	uint64_t seq;
-	int64_t time;
-};
-
-enum { SAVED_FILLED = 1, SAVED_END_DONE = 2, SAVED_TOLD = 4 };
-
-size_t
-fl_keyed_bytes(const struct fl_keyed *k)
-{
-	return k->budget.used + k->row_bytes + (k->aggs ? fl_aggs_extra_bytes(k->aggs) : 0);
-}
-
-static void
-save_pane(const struct fl_keyed *k, const struct fl_pane *p, struct fl_buf *value,
-	  struct fl_save *s)
-{
-	const struct fl_pane_more *more = p->more;
-	struct saved_pane extra = { p->seq, more->every_ms, more->count,
-				    (p->filled ? SAVED_FILLED : 0u) |
-					    (p->end_done ? SAVED_END_DONE : 0u) |
-					    (more->told ? SAVED_TOLD : 0u) };
-
-	fl_buf_clear(value);
-	/* of kept rows the accumulator is made anew at each firing */
-	fl_window_put_acc(value, k->keeps_rows ? NULL : k->aggs, p->acc);
-	fl_buf_put(value, &extra, sizeof extra);
-	if (more->told)
-		fl_buf_put(value, more->told_acc.data, more->told_acc.len);
-	fl_window_save_entry(s, &p->window, p->entry, value);
-}
-
-static void
-save_rows(const struct fl_pane *p, struct fl_buf *value, struct fl_save *s)
-{
-	for (const struct fl_kept *r = p->more->first; r; r = r->next) {
-		struct saved_row head = { r->seq, r->time };
-
-		fl_buf_clear(value);
-		fl_buf_put(value, &head, sizeof head);
-		fl_buf_put(value, r->data, r->bytes);
-		fl_window_save_entry(s, &p->window, p->entry, value);
-	}
-}
-
-/* All panes; of one key the last of the list first, as it is built from its end. */
-static void
-save_all(const struct fl_keyed *k, bool rows, struct fl_save *s)
-{
-	struct fl_buf value = { 0 }, list = { 0 };
-
-	for (uint32_t i = 0; i < k->table.count; i++) {
-		struct fl_entry *e = fl_table_at(&k->table, i);
-		struct fl_pane **pane;
-
-		fl_buf_clear(&list);
-		for (struct fl_pane *p = e->deleted ? NULL : *panes_of(e); p; p = p->next)
-			fl_buf_put(&list, &p, sizeof p);
-		pane = (struct fl_pane **)(void *)list.data;
-		for (size_t n = list.len / sizeof *pane; n > 0; n--) {
-			if (rows)
-				save_rows(pane[n - 1], &value, s);
-			else
-				save_pane(k, pane[n - 1], &value, s);
-		}
-	}
-	fl_buf_release(&value);
-	fl_buf_release(&list);
-}
-
-void
-fl_keyed_save(const struct fl_keyed *k, struct fl_save *s)
-{
-	const struct fl_header *in = fl_run_header(k->run, 0);
-	struct fl_window_saved w = { .engine = "keyed",
-				     .spec = k->said,
-				     .updates = k->updates,
-				     .wm_ms = k->wm_ms,
-				     .seq = k->seq,
-				     .entries = k->table.live,
-				     .timer_ms = fl_timers_now(&k->timers) };
-
-	fl_window_save(s, &w, in, k->aggs);
-	fl_window_save_section(s, "panes", in, k->keeps_rows ? NULL : k->aggs, true);
-	save_all(k, false, s);
-	fl_window_save_section(s, "rows", in, NULL, true);
-	if (k->keeps_rows)
-		save_all(k, true, s);
-}
-
-/* What was told, as it would have been saved by the present list of aggregates. */
-static int
-load_told(struct fl_keyed *k, struct fl_pane *p, struct fl_aggs_loader *loader, const char *told,
-	  size_t n, struct fl_err *err)
-{
-	void *acc = fl_xcalloc(1, fl_aggs_size(k->aggs) + 8);
-	int rc = fl_aggs_loader_load(loader, acc, told, n, err);
-
-	if (rc == 0)
-		fl_aggs_save(k->aggs, acc, &p->more->told_acc);
-	fl_aggs_clear(k->aggs, acc);
-	free(acc);
-	p->more->told = true;
-	return rc;
-}
-
-static int
-load_pane(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w,
-	  struct fl_aggs_loader *loader, const char *value, uint32_t n, struct fl_load *l,
-	  struct fl_err *err)
-{
-	struct saved_pane saved;
-	const char *acc, *rest;
-	uint32_t acc_len, rest_len;
-	struct fl_pane *p;
-	bool more;
-
-	if (!fl_window_split(value, n, sizeof saved, &acc, &acc_len, &rest, &rest_len) ||
-	    w->start > w->end)
-		return fl_load_damaged(l, "a window of a key", err);
-	memcpy(&saved, rest, sizeof saved);
-	more = saved.every_ms != FL_TIME_MAX || saved.count || saved.flags & SAVED_TOLD;
-	if ((more && k->is_plain) || (!k->aggs && (saved.flags & SAVED_TOLD)))
-		return fl_load_damaged(l, "a window with something that it cannot have", err);
-	p = new_pane(k, e, w, saved.seq);
-	p->filled = saved.flags & SAVED_FILLED;
-	p->end_done = saved.flags & SAVED_END_DONE;
-	if (!k->is_plain) {
-		p->more->every_ms = saved.every_ms;
-		p->more->count = saved.count;
-	}
-	if (!k->keeps_rows && fl_aggs_loader_load(loader, p->acc, acc, acc_len, err) < 0)
-		return err->code;
-	if (saved.flags & SAVED_TOLD &&
-	    load_told(k, p, loader, rest + sizeof saved, rest_len - sizeof saved, err) < 0)
-		return err->code;
-	set_timer(k, p);
-	return 0;
-}
-
-static int
-load_row(struct fl_keyed *k, struct fl_entry *e, const struct fl_window *w, const char *value,
-	 uint32_t n, struct fl_load *l, struct fl_err *err)
-{
-	struct saved_row head;
-	struct fl_pane *p = *panes_of(e);
-
-	while (p && (p->window.start != w->start || p->window.end != w->end))
-		p = p->next;
-	if (!p || !k->keeps_rows || n < sizeof head)
-		return fl_load_damaged(l, "a row of no window", err);
-	memcpy(&head, value, sizeof head);
-	value += sizeof head;
-	n -= (uint32_t)sizeof head;
-	if (fl_row_check(value, n, err) < 0)
-		return fl_load_damaged(l, "a row of a window", err);
-	link_row(k, p, value, n, head.seq, head.time);
-	return 0;
-}
-
-static int
-load_section(struct fl_keyed *k, bool rows, struct fl_aggs_loader *loader, struct fl_load *l,
-	     struct fl_err *err)
-{
-	struct fl_window_entries *b = fl_xcalloc(1, sizeof *b);
-	struct fl_entry *entry[FL_WINDOW_LOAD_BATCH];
-	int rc;
-
-	while ((rc = fl_window_load_entries(b, l, true, &k->keys, err)) > 0) {
-		rc = fl_table_put(&k->table, b->key, NULL, b->n, 0, entry, NULL, err);
-		for (uint32_t i = 0; i < b->n && rc == 0; i++)
-			rc = rows ? load_row(k, entry[i], &b->ns[i], b->value[i], b->value_len[i],
-					     l, err)
-				  : load_pane(k, entry[i], &b->ns[i], loader, b->value[i],
-					      b->value_len[i], l, err);
-		if (rc < 0)
-			break;
-	}
-	fl_window_entries_release(b);
-	free(b);
-	return rc;
-}
-
-int
-fl_keyed_load(struct fl_keyed *k, struct fl_load *l, struct fl_err *err)
-{
-	struct fl_window_saved w = { .engine = "keyed", .spec = k->said, .updates = k->updates };
-	int rc = fl_window_load(l, &w, fl_run_header(k->run, 0), k->aggs, err);
-
-	if (rc == 0) {
-		k->seq = w.seq;
-		k->wm_ms = w.wm_ms;
-		fl_timers_start(&k->timers, w.timer_ms);
-		fl_table_expect(&k->table, w.entries);
-		rc = fl_window_section(l, "panes", err);
-	}
-	if (rc == 0)
-		rc = load_section(k, false, w.loader, l, err);
-	if (rc == 0)
-		rc = fl_window_section(l, "rows", err);
-	if (rc == 0)
-		rc = load_section(k, true, NULL, l, err);
-	fl_aggs_loader_free(w.loader);
-	if (rc == 0 && k->spec.processing_time)
-		fl_run_timer(k->run, fl_timers_earliest(&k->timers));
-	return rc < 0 ? rc : fl_budget_check(&k->budget, fl_keyed_bytes(k) - k->budget.used, err);
 }

@@ -19,11 +19,20 @@
  *
  * With an evictor, or where the rows themselves are wanted (rows), windows keep
  * their records instead of an accumulator.
+ *
+ * With --backend rocksdb the table, the panes and their timers are a cache in front of the
+ * disk (run/spill.h): a key is written, and brought back, with all of its panes.
+ *
+ * What happens in which order is said by the panes alone, so it is the same with either
+ * backend: by the moment at which it is due, then the window's end and start, then the
+ * arrival of the pane's first record. A key begins, with its arrival number and what its
+ * value was, with the first record that comes when it has no pane.
  */
 #ifndef FL_WINDOW_KEYED_H
 #define FL_WINDOW_KEYED_H
 
 #include "checkpoint/snapshot.h"
+#include "run/spill.h"
 #include "window/late.h"
 #include "window/results.h"
 #include "window/timers.h"
@@ -54,6 +63,11 @@ struct fl_keyed {
 	struct fl_budget budget;
 	struct fl_keys keys;
 	struct fl_table table; /* value: the key's first pane */
+	struct fl_spill spill;
+	int64_t handled;     /* on disk: the place up to which all has been dealt with */
+	size_t needed;       /* bytes in memory when the keys of records in hand had come */
+	bool other_lateness; /* on disk are panes that were kept with another one … */
+	int64_t restored_ms; /* … at this watermark */
 	size_t pane_bytes;
 	size_t more_at; /* in a pane, where it has its own */
 	bool is_plain;  /* panes need no more than this: */
@@ -72,12 +86,12 @@ struct fl_keyed {
 	bool ending;   /* the watermark goes to the end of time */
 	uint64_t seq;
 	const struct fl_batch *batch; /* in hand */
-	struct fl_buf entries, wm_scratch, packed;
+	struct fl_buf entries, wm_scratch, packed, list;
 	struct fl_badrows bad;
 	struct fl_build rows; /* kept records, as a batch again */
 	struct fl_build out;  /* rows as the result: with their bounds */
 	uint32_t bounds_at;   /* column of window_start in out; out.cols: none */
-	size_t row_bytes;     /* of kept records, for the budget */
+	size_t row_bytes;     /* of kept records and told results, for the budget */
 };
 
 /* aggs and results NULL: the windows' rows are emitted, with window_start and
@@ -89,7 +103,8 @@ void fl_keyed_release(struct fl_keyed *k);
 
 int fl_keyed_batch(struct fl_keyed *k, const struct fl_batch *b, struct fl_err *err);
 
-/* For fl_op's snapshot, restore and state_bytes; between two batches. */
+/* For fl_op's before_snapshot, snapshot, restore and state_bytes; between two batches. */
+int fl_keyed_before_save(struct fl_keyed *k, struct fl_err *err);
 void fl_keyed_save(const struct fl_keyed *k, struct fl_save *s);
 int fl_keyed_load(struct fl_keyed *k, struct fl_load *l, struct fl_err *err);
 size_t fl_keyed_bytes(const struct fl_keyed *k);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "run/statefiles.h"
 #include "time/duration.h"
 
 #define VERSION 1u
@@ -62,6 +63,8 @@ fl_window_save(struct fl_save *s, const struct fl_window_saved *w, const struct 
 	fl_save_int(s, "next_record", (int64_t)w->seq);
 	fl_save_int(s, "timer", w->timer_ms);
 	fl_save_int(s, "entries", (int64_t)w->entries);
+	if (w->whole)
+		fl_save_int(s, "whole", 1);
 	put_keys(in, &b);
 	fl_save_bytes(s, "keys", b.data, b.len);
 	if (aggs) {
@@ -203,6 +206,10 @@ take(struct found *f, struct fl_window_saved *to, const struct fl_state_entry *e
 		to->timer_ms = v;
 	else if (fl_state_is(e, "entries"))
 		to->entries = (uint64_t)v;
+	else if (fl_state_is(e, "lateness"))
+		to->lateness = v;
+	else if (fl_state_is(e, "whole"))
+		to->whole = v != 0;
 	return 0;
 }
 
@@ -260,6 +267,27 @@ fl_window_section(struct fl_load *l, const char *name, struct fl_err *err)
 	if (rc == 0)
 		return fl_load_damaged(l, "a section is missing", err);
 	return strcmp(s.name, name) == 0 && s.version == VERSION ? 0 : fl_load_unknown(l, &s, err);
+}
+
+int
+fl_window_load_state(struct fl_load *l, const struct fl_window_saved *w, const char *name,
+		     struct fl_spill *spill, struct fl_err *err)
+{
+	struct fl_state_section s;
+	int rc = fl_load_section(l, &s, err);
+
+	if (rc <= 0)
+		return rc < 0 ? rc : fl_load_damaged(l, "a section is missing", err);
+	if (strcmp(s.name, name) == 0 && s.version == VERSION)
+		return 0;
+	if (strcmp(s.name, FL_STATEFILES_SECTION) == 0 && fl_spill_on_disk(spill) && w->loader &&
+	    !fl_aggs_loader_same(w->loader))
+		return fl_fail(
+			err, FL_ECONFIG,
+			"with --backend rocksdb the aggregates must be those of the checkpoint, "
+			"in the same order: give them as they were, or another --uid");
+	rc = fl_spill_load(spill, l, &s, err);
+	return rc ? rc : fl_load_unknown(l, &s, err);
 }
 
 /* ---- sections of entries --------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 #include "checkpoint/snapshot.h"
 #include "expr/agg.h"
 #include "run/op.h"
+#include "run/spill.h"
 #include "state/table.h"
 #include "time/window.h"
 
@@ -31,6 +32,8 @@ struct fl_window_saved {
 	uint64_t seq;
 	uint64_t entries;              /* about how many keys follow: a hint */
 	int64_t timer_ms;              /* keyed.c: the present moment of its timers */
+	bool whole;                    /* groups on disk: by key (run/spill.h), not as parts */
+	int64_t lateness;              /* loaded: that of the snapshot */
 	struct fl_aggs_loader *loader; /* loaded: for the accumulators; NULL: rows */
 };
 
@@ -47,6 +50,13 @@ int fl_window_load(struct fl_load *l, struct fl_window_saved *want, const struct
 
 /* A section of that name and version 1 must come next: FL_EDATA. */
 int fl_window_section(struct fl_load *l, const char *name, struct fl_err *err);
+
+/*
+ * The next section: 0 it is the one called name, whose entries are to be read; 1 it named
+ * files, and the spill has them. FL_ECONFIG: another backend, another list of aggregates.
+ */
+int fl_window_load_state(struct fl_load *l, const struct fl_window_saved *w, const char *name,
+			 struct fl_spill *spill, struct fl_err *err);
 
 /*
  * Begin a section of entries with accumulators (aggs) or rows; fcheckpoint show can

@@ -945,7 +945,7 @@ fl_slices_save(const struct fl_slices *s, struct fl_save *to)
 	fl_window_save(to, &w, in, s->aggs);
 	save_bounds(s, to);
 	if (on_disk(s)) {
-		fl_parts_save(to, s->files);
+		fl_parts_save(to, s->files, in, s->aggs, true);
 		return;
 	}
 	fl_window_save_section(to, "sums", in, s->aggs, true);

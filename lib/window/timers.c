@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/heap.h"
+
 /* int64_t in the order of uint64_t. */
 static uint64_t
 ordered(int64_t at)
@@ -44,6 +46,7 @@ void
 fl_timers_release(struct fl_timers *t)
 {
 	fl_buf_release(&t->due);
+	fl_buf_release(&t->past);
 	for (unsigned l = 0; l < FL_TIMER_LEVELS; l++) {
 		for (unsigned d = 0; t->bucket[l] && d < FL_TIMER_DIGITS; d++)
 			fl_buf_release(&t->bucket[l][d]);
@@ -51,16 +54,20 @@ fl_timers_release(struct fl_timers *t)
 	}
 }
 
+static bool
+before(const void *a, const void *b, const void *ctx)
+{
+	(void)ctx;
+	return ((const struct fl_timer *)a)->at < ((const struct fl_timer *)b)->at;
+}
+
+/* A timer that is after now. */
 static void
 insert(struct fl_timers *t, const struct fl_timer *timer)
 {
 	uint64_t at = ordered(timer->at);
 	unsigned level, digit;
 
-	if (at <= t->now) {
-		fl_buf_put(&t->due, timer, sizeof *timer);
-		return;
-	}
 	level = (63 - (unsigned)__builtin_clzll(at ^ t->now)) / 8;
 	digit = at >> (8 * level) & 255;
 	if (!t->bucket[level])
@@ -72,7 +79,12 @@ insert(struct fl_timers *t, const struct fl_timer *timer)
 void
 fl_timers_push(struct fl_timers *t, int64_t at, void *what)
 {
-	insert(t, &(struct fl_timer){ at, what });
+	struct fl_timer timer = { at, what };
+
+	if (ordered(at) > t->now)
+		insert(t, &timer);
+	else
+		fl_heap_push(&t->past, &timer, sizeof timer, before, NULL);
 	if (ordered(at) < t->earliest)
 		t->earliest = ordered(at);
 }
@@ -101,7 +113,9 @@ minimum(const struct fl_timers *t)
 	unsigned level, digit;
 
 	if (t->due.len)
-		return t->now;
+		return t->moment;
+	if (t->past.len)
+		return ordered(items(&t->past)->at);
 	if (!lowest(t, &level, &digit))
 		return min;
 	if (level == 0)
@@ -118,6 +132,18 @@ fl_timers_earliest(const struct fl_timers *t)
 	return (int64_t)(minimum(t) ^ (UINT64_C(1) << 63));
 }
 
+/* The first moment of the past. */
+static void
+take_past(struct fl_timers *t)
+{
+	struct fl_timer timer;
+
+	while (t->past.len && ordered(items(&t->past)->at) == t->moment) {
+		fl_heap_pop(&t->past, &timer, sizeof timer, before, NULL);
+		fl_buf_put(&t->due, &timer, sizeof timer);
+	}
+}
+
 bool
 fl_timers_next(struct fl_timers *t, int64_t until, int64_t *ret_at)
 {
@@ -125,20 +151,28 @@ fl_timers_next(struct fl_timers *t, int64_t until, int64_t *ret_at)
 	struct fl_buf *b;
 
 	t->earliest = minimum(t);
-	if (t->due.len == 0 && !lowest(t, &level, &digit))
+	if (t->due.len == 0 && t->past.len == 0 && !lowest(t, &level, &digit))
 		return false;
 	if (t->earliest > ordered(until))
 		return false;
 	*ret_at = (int64_t)(t->earliest ^ (UINT64_C(1) << 63));
 	if (t->due.len)
 		return true;
+	t->moment = t->earliest;
+	if (t->past.len) {
+		take_past(t);
+		return true;
+	}
 	/* with the new moment all of this bucket goes into lower ones, or is due */
-	t->now = t->earliest;
+	t->now = t->moment;
 	b = &t->bucket[level][digit];
 	t->used[level][digit / 64] &= ~(UINT64_C(1) << digit % 64);
 	for (size_t i = 0; i < item_count(b); i++) {
 		__builtin_prefetch(items(b)[i].what); /* it comes up soon */
-		insert(t, &items(b)[i]);
+		if (ordered(items(b)[i].at) == t->now)
+			fl_buf_put(&t->due, &items(b)[i], sizeof *items(b));
+		else
+			insert(t, &items(b)[i]);
 	}
 	if (level > 1) /* its turn comes again in hours, or never */
 		fl_buf_release(b);

@@ -233,14 +233,13 @@ timers(void)
 			min = INT64_MAX;
 			for (int i = 0; i < n; i++)
 				min = due[i] < min ? due[i] : min;
-			if (min < INT64_MAX && clock > min)
-				min = clock; /* what has passed is due now */
 			if (!fl_timers_next(&t, until, &at)) {
 				same = same && (min > until || min == INT64_MAX);
 				break;
 			}
-			same = same && at == min && at >= clock && fl_timers_may_be_due(&t, at);
-			clock = at;
+			/* what has passed comes first, by its own time */
+			same = same && at == min && fl_timers_may_be_due(&t, at);
+			clock = at > clock ? at : clock;
 			while ((p = fl_timers_take(&t))) {
 				same = same && *p <= at && *p != INT64_MAX;
 				*p = INT64_MAX;

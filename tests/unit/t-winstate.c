@@ -15,6 +15,7 @@
 #include "checkpoint/dir.h"
 #include "checkpoint/snapshot.h"
 #include "run/options.h"
+#include "run/region.h"
 #include "stream/value.h"
 #include "tap.h"
 #include "time/timestamp.h"
@@ -41,6 +42,7 @@ struct fl_run {
 	struct fl_options options;
 	struct fl_ckdir *dir;
 	uint64_t checkpoint_id;
+	struct fl_backend *backend; /* whose files the snapshot waits for */
 };
 
 const struct fl_header *
@@ -181,6 +183,12 @@ fl_run_memory_max(const struct fl_run *run)
 	return run->options.memory_max ? run->options.memory_max : SIZE_MAX;
 }
 
+void
+fl__region_files(struct fl_run *run, struct fl_backend *b)
+{
+	run->backend = b;
+}
+
 /* ---- a computation: what freduce and fwindow do ------------------------------------------ */
 
 enum engine { GROUPS, SLICES, KEYED, ENGINES };
@@ -209,6 +217,7 @@ struct plan {
 	const char *const *aggregate;
 	size_t aggregates;
 	bool on_disk;
+	int64_t ttl_ms;
 };
 
 /* A checkpoint directory, as far as a state backend needs one. */
@@ -253,6 +262,7 @@ job_open(struct job *j, const struct plan *p)
 		j->run.options.backend = FL_STATE_ROCKSDB;
 		j->run.options.memory_max = FL_KIB(32); /* hardly anything stays in memory */
 	}
+	j->run.options.ttl_ms = p->ttl_ms;
 	fl_header_init(in);
 	fl_header_init(&j->run.out);
 	(void)fl_header_add(in, "k", 1, FL_TEXT);
@@ -291,9 +301,12 @@ job_open(struct job *j, const struct plan *p)
 		(void)tap_ok(false, "open: %s", err.msg);
 }
 
+static uint64_t evictions; /* of all jobs: how often memory was full */
+
 static void
 job_close(struct job *j)
 {
+	evictions += j->groups.spill.evictions + j->keyed.spill.evictions;
 	fl_groups_release(&j->groups);
 	fl_slices_release(&j->slices);
 	fl_keyed_release(&j->keyed);
@@ -454,9 +467,15 @@ save(struct job *j, struct fl_buf *to)
 		j->run.checkpoint_id = ++checkpoint_id;
 		fl_ck_path(chk, checkpoint_id, NULL);
 		make(chk);
-		rc = j->plan.engine == GROUPS ? fl_groups_before_save(&j->groups, &err)
-					      : fl_slices_before_save(&j->slices, &err);
+		if (j->plan.engine == GROUPS)
+			rc = fl_groups_before_save(&j->groups, &err);
+		else if (j->plan.engine == SLICES)
+			rc = fl_slices_before_save(&j->slices, &err);
+		else
+			rc = fl_keyed_before_save(&j->keyed, &err);
 	}
+	if (rc == 0 && j->run.backend)
+		rc = fl_backend_checkpointed(j->run.backend, &err);
 	if (rc < 0)
 		(void)tap_ok(false, "before the snapshot: %s", err.msg);
 	job_save(j, s);
@@ -573,8 +592,6 @@ cut_anywhere(enum engine engine, bool on_disk, int times, const char *name)
 
 		cut[1] = cut[0] + (int)rnd(RECORDS / 4);
 		cut[2] = cut[1] + (int)rnd(RECORDS / 4);
-		if (on_disk && engine == GROUPS)
-			p.updates = p.changelog = false; /* these stay in memory */
 		make_records(r, p.changelog);
 		same = run_cut(&p, r, NULL, 0, &whole, &err) == 0;
 		p.on_disk = on_disk;
@@ -691,6 +708,55 @@ new_aggregate(void)
 	(void)tap_eq_int(rc, 0, "a new aggregate: no error");
 	(void)tap_eq_str(strchr(out.data, ':'), strchr(want, ':'), "it starts empty");
 	fl_buf_release(&out);
+}
+
+/* Groups of which nothing came for so long are gone from disk, too. */
+static int
+count_one(void *self, struct fl_entry *e, struct fl_err *err)
+{
+	(void)err;
+	((struct fl_groups *)self)->swept += !e->deleted;
+	return 0;
+}
+
+static void
+expired(void)
+{
+	struct plan p = { .engine = GROUPS,
+			  .on_disk = true,
+			  .two_keys = true,
+			  .aggregate = all_aggregates,
+			  .aggregates = FL_ARRAY_LEN(all_aggregates) };
+
+	for (int updates = 0; updates < 2; updates++) {
+		struct job *j = fl_xcalloc(1, sizeof *j);
+		struct record r[RECORDS];
+		struct fl_err err = { 0 };
+		int rc;
+
+		p.updates = updates;
+		p.ttl_ms = 1000;
+		job_open(j, &p);
+		make_records(r, false);
+		rc = feed(j, r, 0, 300, &err);
+		j->run.now += 900;
+		r[300] = r[0];
+		rc = rc ? rc : feed(j, r, 300, 301, &err);
+		j->run.now += 500; /* all but that one have expired, by more than an eighth */
+		r[301] = r[300];
+		rc = rc ? rc : feed(j, r, 301, 302, &err);
+		(void)tap_eq_int(rc, 0, "with a TTL: no error");
+		j->groups.swept = 0;
+		rc = fl_spill_each(&j->groups.spill, 0, count_one, &err);
+		(void)tap_ok(rc == 0 && j->groups.swept == 1,
+			     "what has expired is gone from disk (%u groups are left)",
+			     j->groups.swept);
+		evictions = 0;
+		job_close(j);
+		(void)tap_ok(evictions > 10, "where it was (%llu evictions)",
+			     (unsigned long long)evictions);
+		free(j);
+	}
 }
 
 static void
@@ -866,8 +932,12 @@ main(void)
 	cut_anywhere(GROUPS, false, 100, "groups");
 	cut_anywhere(SLICES, false, 150, "slices");
 	cut_anywhere(KEYED, false, 400, "windows by key");
-	cut_anywhere(GROUPS, true, 4, "groups on disk");
+	cut_anywhere(GROUPS, true, 8, "groups on disk");
 	cut_anywhere(SLICES, true, 8, "slices on disk");
+	cut_anywhere(KEYED, true, 25, "windows by key on disk");
+	(void)tap_ok(evictions > 500, "and memory was full often enough (%llu times)",
+		     (unsigned long long)evictions);
+	expired();
 	for (int i = 0; i < 12; i++)
 		other_aggregates((enum engine)(i % ENGINES));
 	new_aggregate();
