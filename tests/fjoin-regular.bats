@@ -423,3 +423,83 @@ texts() {
 	run -65 bash -c 'set -o pipefail; fkeyby user events.csv | fjoin --lookup bad.csv --ocsv'
 	assert_output --regexp '^fjoin: bad.csv:2: '
 }
+
+# ---- --ttl -----------------------------------------------------------------------------
+
+# step N: until the N-th line of out.csv is there; then a second and a half, with a TTL of one.
+step() {
+	local i
+
+	for ((i = 0; i < 500; i++)); do
+		[ "$(wc -l <out.csv)" -lt "$1" ] || break
+		sleep 0.02
+	done
+	sleep 1.5
+}
+
+# aged KIND [ARGUMENT…]: 1,a is joined; then both have expired when 2,a and b's rows come.
+aged() {
+	: >out.csv
+	mkfifo rows
+	{
+		printf '%s\n' id,k,w 1,a,100
+		step "$lines_before"
+		printf '%s\n' 2,b,200
+		sleep 0.3
+	} >rows &
+	writer=$!
+	{
+		printf '%s\n' id,k,v 1,a,10 5,b,50
+		step "$lines_before"
+		printf '%s\n' 2,a,20 3,b,30
+		sleep 0.3
+	} | fkeyby --icsv k | fjoin "$@" --ttl 1s --ocsv <(fkeyby --icsv k rows) >out.csv
+	rm rows
+}
+
+@test "regular join: --ttl: what has expired has no partners, and is not taken back" {
+	local backend lines_before
+
+	for backend in memory rocksdb; do
+		lines_before=2
+		aged inner --backend $backend
+		assert_equal "$(sort out.csv)" $'1,a,10,1,100\n3,b,30,2,200\nid,k,v,id_r,w'
+		aged semi --backend $backend
+		assert_equal "$(sort out.csv)" $'1,a,10\n3,b,30\nid,k,v'
+		# the pads of what has expired stay, and so does the pair: there is no third 10
+		lines_before=3
+		aged full --backend $backend
+		assert_equal "$(fcat --final --ocsv out.csv | sort)" \
+			$'1,a,10,1,100\n2,a,20,,\n3,b,30,2,200\n5,b,50,,\nid,k,v,id_r,w'
+		aged anti --backend $backend
+		assert_equal "$(fcat --final --ocsv out.csv | sort)" $'2,a,20\n5,b,50\nid,k,v'
+	done
+}
+
+@test "regular join: --ttl: a row that is written again lives on" {
+	(printf '%s\n' op,id,k +I,1,a && sleep 2 && echo +I,1,a && sleep 2 && echo -D,1,a) |
+		fcat --icsv --changelog | fkeyby k |
+		fjoin --ttl 3s --ocsv <( (echo k,w && sleep 5.3 && echo a,1) | fkeyby --icsv k) >out.csv
+	assert_equal "$(cat out.csv)" $'op,id,k,w\n+I,1,a,1'
+}
+
+@test "regular join: --ttl: memory is free again, also while nothing comes" {
+	rows() {
+		echo id,k
+		for part in 1 2 3; do
+			seq $((part * 40000)) $((part * 40000 + 39999)) | sed 's/.*/&,key &/'
+			sleep 2.5
+		done
+	}
+	# one of the three parts fits
+	run -71 bash -o pipefail -c "$(declare -f rows)
+		rows | fkeyby --icsv k | fjoin --max-memory 9M <(echo k,v | fkeyby --icsv k) --ocsv"
+	rows | fkeyby --icsv k | fjoin --ttl 1s --max-memory 9M <(echo k,v | fkeyby --icsv k) --ocsv \
+		>out.csv
+	assert_equal "$(cat out.csv)" id,k,v
+}
+
+@test "--ttl is for regular joins" {
+	run -64 bash -c 'fkeyby user events.csv | fjoin --ttl 1h --lookup users.csv --ocsv'
+	assert_output 'fjoin: --ttl is for regular joins: a lookup join forgets by the watermark, or keeps nothing'
+}

@@ -81,7 +81,9 @@ refused() {
 	assert_line 1000,a,1,,,
 	run -0 windowed 'tumble 10s' semi --on 'v + 4 = v_r and w = 10' --ocsv
 	assert_output $'window_start,window_end,ts,k,v\n0,10000,1000,a,1'
-	refused '--on: unknown column "vr" (did you mean "v"?) in: vr > 5' \
+	refused '--on: unknown column "vr" (did you mean "v"?)
+  vr > 5
+  ^^' \
 		joined --between=-1s,1s --on 'vr > 5' --ocsv
 	run -65 --separate-stderr joined --between=-1s,1s --on 'k + v > 0' --ocsv
 	assert_regex "$stderr" '^fjoin: bad pair of records: --on: '

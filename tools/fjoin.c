@@ -9,6 +9,7 @@
 #include "join/temporal.h"
 #include "join/windowed.h"
 #include "run/op.h"
+#include "run/options.h"
 #include "time/duration.h"
 
 #define BOUND_MAX (INT64_C(10000) * 366 * 86400 * 1000) /* ms: no times are further apart */
@@ -129,6 +130,11 @@ choose(struct fjoin *j, struct fl_run *run, struct fl_err *err)
 				    : &fl_join_regular;
 	if (j->o.late && !j->o.interval && !left)
 		return fl_fail(err, FL_EUSAGE, "--late needs --between, or windows");
+	if (fl_run_options(run)->ttl_ms && j->engine != &fl_join_regular)
+		return fl_fail(err, FL_EUSAGE,
+			       "--ttl is for regular joins: a %s forgets by the watermark, or keeps "
+			       "nothing",
+			       j->engine->name);
 	return 0;
 }
 

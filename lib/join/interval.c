@@ -6,14 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state/table.h"
+#include "base/heap.h"
+#include "run/spill.h"
 #include "time/timestamp.h"
 
 #define BLOCK_BYTES FL_KIB(32)
 #define SPARE_BLOCKS 64u
 #define CANDIDATES_MAX 8192u /* gathered before the condition is looked at */
 #define COMPACT_MIN FL_MIB(4)
-#define ROW_SECTION_VERSION 1
+#define ROW_SECTION_VERSION 2
 
 /* A kept row. */
 struct kept {
@@ -21,6 +22,7 @@ struct kept {
 	struct fl_entry *entry;
 	int64_t time;
 	int64_t gone; /* the watermark at which it is */
+	uint64_t seq; /* of two that go at once the one that came first is first */
 	uint32_t len; /* of data */
 	bool matched; /* it has had a partner */
 	char data[];  /* packed: stream/row.h */
@@ -34,6 +36,18 @@ struct block {
 	_Alignas(16) char data[];
 };
 
+/* A row on its way into memory; on disk these bytes stand before the record. */
+struct saved_row {
+	int64_t time;
+	int64_t gone;
+	uint64_t seq;
+	uint32_t len;
+	uint8_t side;
+	uint8_t matched;
+};
+
+#define SAVED_ROW 30u /* bytes of these, one behind the other */
+
 /* The value of a key: its rows of both sides. */
 struct lists {
 	struct kept *first[2];
@@ -43,7 +57,7 @@ struct lists {
 /* A row that may have to come out without a partner. */
 struct waiting {
 	int64_t gone;
-	uint64_t seq; /* of two that go at once the one that came first is first */
+	uint64_t seq;
 	struct kept *row;
 	int side;
 };
@@ -65,9 +79,12 @@ struct interval {
 	int64_t lower, upper;
 	bool empty; /* lower > upper: nothing matches */
 	int64_t wm;
+	int64_t past;   /* what went at or before it has been told; after wm only while the
+			   watermark moves on */
 	int64_t lag_ms; /* of the watermark that is sent on */
 	struct fl_budget budget;
 	struct fl_table table; /* key -> struct lists */
+	struct fl_spill spill;
 	struct side side[2];
 	struct block *spare;
 	uint32_t spare_count;
@@ -77,7 +94,7 @@ struct interval {
 	/* of the batch in hand */
 	struct fl_buf wms, scratch;
 	struct fl_buf rows;       /* uint32_t: those that look for partners */
-	struct fl_buf entries;    /* struct fl_entry *, one a record */
+	struct fl_buf entries;    /* struct fl_entry *, one a record of the portion in hand */
 	struct fl_buf candidates; /* struct kept * */
 	struct fl_buf counts;     /* uint32_t: how many candidates each record has */
 	struct fl_buf packed;
@@ -212,7 +229,7 @@ forget_key(struct interval *j, struct fl_entry *e)
 	const struct lists *l = lists_of(e);
 
 	if (!l->first[0] && !l->first[1] && !e->deleted)
-		fl_table_delete(&j->table, e);
+		fl_spill_delete(&j->spill, 0, &j->table, e);
 }
 
 /* The oldest block of a side goes: its rows are the first of their lists. */
@@ -248,7 +265,7 @@ copy_live(struct interval *j, int side, struct block *old)
 			struct kept *to;
 
 			k->next = NULL;
-			if (k->gone <= j->wm)
+			if (k->gone <= j->past)
 				continue;
 			to = place(j, &j->side[side], k->len);
 			memcpy(to, k, sizeof *k + k->len);
@@ -288,6 +305,29 @@ compact(struct interval *j, int side)
 	s->bytes_least = s->bytes;
 }
 
+/* All blocks of both sides, and what is spare. */
+static void
+free_blocks(struct interval *j)
+{
+	struct block *b;
+
+	for (int i = 0; i < 2; i++) {
+		struct side *s = &j->side[i];
+
+		while ((b = s->first)) {
+			s->first = b->next;
+			block_free(j, b);
+		}
+		s->last = NULL;
+		s->bytes = s->bytes_least = 0;
+	}
+	while ((b = j->spare)) {
+		j->spare = b->next;
+		free(b);
+	}
+	j->spare_count = 0;
+}
+
 /* What can go, goes. */
 static void
 collect(struct interval *j)
@@ -295,7 +335,7 @@ collect(struct interval *j)
 	for (int i = 0; i < 2; i++) {
 		struct side *s = &j->side[i];
 
-		while (s->first && s->first->gone <= j->wm)
+		while (s->first && s->first->gone <= j->past)
 			drop_block(j, i);
 		if (s->bytes >= 2 * s->bytes_least + COMPACT_MIN)
 			compact(j, i);
@@ -304,44 +344,45 @@ collect(struct interval *j)
 
 /* ---- rows that wait to be told -------------------------------------------------------- */
 
-static bool
-before(const struct waiting *a, const struct waiting *b)
+static inline bool
+before(const void *a, const void *b, const void *ctx)
 {
-	return a->gone < b->gone || (a->gone == b->gone && a->seq < b->seq);
+	const struct waiting *x = a, *y = b;
+
+	(void)ctx;
+	return x->gone < y->gone || (x->gone == y->gone && x->seq < y->seq);
 }
 
 static void
 heap_push(struct interval *j, struct waiting w)
 {
-	size_t i = j->heap.len / sizeof w;
-	struct waiting *h;
-
-	(void)fl_buf_reserve(&j->heap, sizeof w);
-	h = (struct waiting *)(void *)j->heap.data;
-	j->heap.len += sizeof w;
-	for (; i && before(&w, &h[(i - 1) / 2]); i = (i - 1) / 2)
-		h[i] = h[(i - 1) / 2];
-	h[i] = w;
+	fl_heap_push(&j->heap, &w, sizeof w, before, NULL);
 }
 
 static struct waiting
 heap_pop(struct interval *j)
 {
-	struct waiting *h = (struct waiting *)(void *)j->heap.data, top = h[0], moved;
-	size_t n = j->heap.len / sizeof *h - 1, i = 0, child;
+	struct waiting w;
 
-	j->heap.len -= sizeof *h;
-	moved = h[n];
-	while ((child = 2 * i + 1) < n) {
-		if (child + 1 < n && before(&h[child + 1], &h[child]))
-			child++;
-		if (!before(&h[child], &moved))
-			break;
-		h[i] = h[child];
-		i = child;
-	}
-	h[i] = moved;
-	return top;
+	fl_heap_pop(&j->heap, &w, sizeof w, before, NULL);
+	return w;
+}
+
+/* A row is kept, behind the others of its key. */
+static void
+add_row(struct interval *j, struct fl_entry *e, const struct saved_row *x, const char *data)
+{
+	struct kept *k = place(j, &j->side[x->side], x->len);
+
+	memcpy(k->data, data, x->len);
+	k->entry = e;
+	k->time = x->time;
+	k->gone = x->gone;
+	k->seq = x->seq;
+	k->matched = x->matched;
+	link_kept(j, x->side, k);
+	if (j->side[x->side].told && !x->matched)
+		heap_push(j, (struct waiting){ x->gone, x->seq, k, x->side });
 }
 
 static int
@@ -352,24 +393,175 @@ put_alone(struct interval *j, int side, struct fl_half h, int64_t time, int64_t 
 				  out_wm(j, wm), FL_INSERT, err);
 }
 
-/* The watermark is now wm: rows that have stayed alone come out. */
+/* Rows that go until then, and have stayed alone, come out. */
 static int
-move_on(struct interval *j, int64_t wm, struct fl_err *err)
+tell_alone(struct interval *j, int64_t until, struct fl_err *err)
 {
-	int64_t was = j->wm;
-
-	if (wm <= was)
-		return 0;
-	while (j->heap.len && ((struct waiting *)(void *)j->heap.data)->gone <= wm) {
+	while (j->heap.len && ((struct waiting *)(void *)j->heap.data)->gone <= until) {
 		struct waiting w = heap_pop(j);
 
 		if (w.row->matched)
 			continue;
-		if (put_alone(j, w.side, fl_half_kept(w.row->data, w.row->len), w.row->time, was,
+		fl_spill_changed(&j->spill, w.row->entry);
+		if (put_alone(j, w.side, fl_half_kept(w.row->data, w.row->len), w.row->time, j->wm,
 			      err) < 0)
 			return err->code;
 	}
+	j->past = until;
+	return 0;
+}
+
+/* The watermark is now wm. Nothing goes, so that what was found stays where it is. */
+static int
+move_on(struct interval *j, int64_t wm, struct fl_err *err)
+{
+	int64_t until;
+
+	if (wm <= j->wm)
+		return 0;
+	if (fl_spill_due(&j->spill, wm, &until, err) < 0 || tell_alone(j, wm, err) < 0)
+		return err->code;
 	j->wm = wm;
+	return 0;
+}
+
+/* ---- on disk ---------------------------------------------------------------------------- */
+
+static void
+encode(void *self, int64_t ns, struct fl_entry *e, struct fl_buf *out)
+{
+	const struct interval *j = self;
+
+	(void)ns;
+	for (uint8_t side = 0; side < 2; side++) {
+		for (const struct kept *k = lists_of(e)->first[side]; k; k = k->next) {
+			struct saved_row x = { k->time, k->gone, k->seq, k->len, side, k->matched };
+
+			if (k->gone <= j->past)
+				continue;
+			fl_buf_put(out, &x, SAVED_ROW);
+			fl_buf_put(out, k->data, k->len);
+		}
+	}
+}
+
+static int
+decode(void *self, int64_t ns, struct fl_entry *e, struct fl_bytes value, struct fl_err *err)
+{
+	struct interval *j = self;
+	struct saved_row x;
+
+	(void)ns;
+	for (; value.n; value.p += x.len, value.n -= x.len) {
+		if (value.n < SAVED_ROW)
+			return fl_fail(err, FL_EDATA, "a value in RocksDB's files is damaged");
+		memcpy(&x, value.p, SAVED_ROW);
+		value.p += SAVED_ROW;
+		value.n -= SAVED_ROW;
+		if (x.len > value.n || x.side > 1 || fl_row_check(value.p, x.len, err) < 0)
+			return fl_fail(err, FL_EDATA, "a value in RocksDB's files is damaged");
+		if (x.gone > j->past)
+			add_row(j, e, &x, value.p);
+	}
+	return 0;
+}
+
+/* When the next of its rows comes out alone, or all of them are gone. */
+static int64_t
+due(void *self, int64_t ns, struct fl_entry *e)
+{
+	const struct interval *j = self;
+	int64_t alone = FL_TIME_MAX, last = FL_TIME_MIN;
+
+	(void)ns;
+	for (int side = 0; side < 2; side++) {
+		for (const struct kept *k = lists_of(e)->first[side]; k; k = k->next) {
+			if (k->gone <= j->past)
+				continue;
+			last = k->gone > last ? k->gone : last;
+			if (j->side[side].told && !k->matched && k->gone < alone)
+				alone = k->gone;
+		}
+	}
+	return alone < last ? alone : last > FL_TIME_MIN ? last : FL_TIME_MAX;
+}
+
+static struct fl_table *
+table_of(void *self, int64_t ns)
+{
+	struct interval *j = self;
+
+	(void)ns;
+	return &j->table;
+}
+
+static void
+forget(void *self)
+{
+	struct interval *j = self;
+
+	free_blocks(j);
+	fl_buf_release(&j->heap);
+	fl_table_clear(&j->table);
+}
+
+static size_t
+held(const void *self)
+{
+	const struct interval *j = self;
+
+	return j->budget.used + j->heap.len;
+}
+
+static const struct fl_spill_ops spill_ops = {
+	.version = 1,
+	.table = table_of,
+	.encode = encode,
+	.decode = decode,
+	.due = due,
+	.forget = forget,
+	.held = held,
+};
+
+/*
+ * Keys whose rows are all gone, but still lie in blocks, are to go from disk: nothing would
+ * bring them back.
+ */
+static void
+mark_gone(struct interval *j)
+{
+	for (uint32_t i = 0; i < j->table.count; i++) {
+		struct fl_entry *e = fl_table_at(&j->table, i);
+
+		if (!e->deleted && due(j, 0, e) == FL_TIME_MAX)
+			fl_spill_changed(&j->spill, e);
+	}
+}
+
+/* No entry and no row is held across it. */
+static int
+trim(struct interval *j, struct fl_err *err)
+{
+	if (!fl_spill_is_full(&j->spill))
+		return 0;
+	mark_gone(j);
+	return fl_spill_trim(&j->spill, err);
+}
+
+/* The same where nothing has been found yet: what goes is brought from disk in portions. */
+static int
+move_far(struct interval *j, int64_t wm, struct fl_err *err)
+{
+	int64_t until;
+
+	while (wm > j->past) {
+		if (fl_spill_due(&j->spill, wm, &until, err) < 0 || tell_alone(j, until, err) < 0)
+			return err->code;
+		collect(j);
+		if (trim(j, err) < 0)
+			return err->code;
+	}
+	j->wm = wm > j->wm ? wm : j->wm;
 	return 0;
 }
 
@@ -391,33 +583,32 @@ watermarks(struct interval *j, const struct fl_batch *b)
 }
 
 /*
- * The entry of each record's key; NULL for what looks for no partner: the record is
- * late, or its key is NULL, or no time matches.
+ * The entries of the keys of records first .. end-1, ret[0] being first's; NULL for what
+ * looks for no partner: the record is late, or its key is NULL, or no time matches.
  */
 static int
-find_keys(struct interval *j, int side, const struct fl_batch *b, const int64_t *wms,
-	  struct fl_entry ***ret, struct fl_err *err)
+find_keys(struct interval *j, const struct fl_batch *b, const struct fl_key *keys,
+	  const int64_t *wms, uint32_t first, uint32_t end, struct fl_entry ***ret,
+	  struct fl_err *err)
 {
-	const struct fl_key *keys;
 	struct fl_entry **entry;
 	uint32_t *rows, n = 0;
 
 	fl_buf_clear(&j->rows);
 	fl_buf_clear(&j->entries);
-	rows = (uint32_t *)(void *)fl_buf_reserve(&j->rows, b->rows * sizeof *rows);
-	entry = (struct fl_entry **)(void *)fl_buf_reserve(&j->entries, b->rows * sizeof *entry);
+	rows = (uint32_t *)(void *)fl_buf_reserve(&j->rows, (end - first) * sizeof *rows);
+	entry = (struct fl_entry **)(void *)fl_buf_reserve(&j->entries,
+							   (end - first) * sizeof *entry);
 	*ret = entry;
-	if (fl_pairs_keys(&j->pairs, (enum fl_join_side)side, b, &keys, err) < 0)
-		return err->code;
-	for (uint32_t i = 0; i < b->rows && !j->empty; i++)
+	for (uint32_t i = first; i < end && !j->empty; i++)
 		if (b->time[i] >= wms[i] && !fl_pairs_key_is_null(&j->pairs, &keys[i]))
 			rows[n++] = i;
-	if (fl_table_put(&j->table, keys, rows, n, 0, entry, NULL, err) < 0)
+	if (fl_spill_put(&j->spill, 0, &j->table, keys, rows, n, 0, entry, err) < 0)
 		return err->code;
-	for (uint32_t i = b->rows; i-- > 0;) {
+	for (uint32_t i = end; i-- > first;) {
 		bool taken = n && rows[n - 1] == i;
 
-		entry[i] = taken ? entry[--n] : NULL;
+		entry[i - first] = taken ? entry[--n] : NULL;
 	}
 	return 0;
 }
@@ -465,20 +656,15 @@ static void
 keep(struct interval *j, int side, const struct fl_batch *b, uint32_t row, struct fl_entry *e,
      int64_t gone, bool matched)
 {
-	struct kept *k;
+	struct saved_row x = { .time = b->time[row],
+			       .gone = gone,
+			       .seq = j->seq++,
+			       .side = (uint8_t)side,
+			       .matched = matched };
 
 	fl_buf_clear(&j->packed);
-	(void)fl_pairs_pack(b, row, &j->packed);
-	k = place(j, &j->side[side], (uint32_t)j->packed.len);
-	memcpy(k->data, j->packed.data, j->packed.len);
-	k->entry = e;
-	k->time = b->time[row];
-	k->gone = gone;
-	k->matched = matched;
-	link_kept(j, side, k);
-	if (j->side[side].told && !matched)
-		heap_push(j, (struct waiting){ gone, j->seq, k, side });
-	j->seq++;
+	x.len = (uint32_t)fl_pairs_pack(b, row, &j->packed);
+	add_row(j, e, &x, j->packed.data);
 }
 
 /* What becomes of a row of the batch that has met those that are there. */
@@ -516,7 +702,10 @@ turn_away(struct interval *j, int side, const struct fl_batch *b, uint32_t row, 
 	return told ? put_alone(j, side, fl_half_row(row), b->time[row], j->wm, err) : 0;
 }
 
-/* Records first..last of the batch, whose candidates lie one after the other. */
+/*
+ * Records first..last of the batch, whose candidates lie one after the other. entry[0] is
+ * first's.
+ */
 static int
 join_rows(struct interval *j, int side, const struct fl_batch *b, const int64_t *wms,
 	  struct fl_entry *const *entry, uint32_t first, uint32_t last, const uint8_t *verdict,
@@ -533,25 +722,30 @@ join_rows(struct interval *j, int side, const struct fl_batch *b, const int64_t 
 			if (!verdict || *verdict++)
 				rc = tell_match(j, side, row, b->time[row], *other, &matched, err);
 		if (rc == 0)
-			rc = entry[row] ? settle(j, side, b, row, entry[row], matched, err)
-					: turn_away(j, side, b, row, err);
+			rc = entry[row - first]
+				     ? settle(j, side, b, row, entry[row - first], matched, err)
+				     : turn_away(j, side, b, row, err);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
 }
 
-/* Candidates of the records from first on; returns the first for which there was no room. */
+/*
+ * Candidates of the records first .. end-1, entry[0] being first's; returns the first for
+ * which there was no room.
+ */
 static uint32_t
 gather_rows(struct interval *j, int side, const struct fl_batch *b, const int64_t *wms,
-	    struct fl_entry *const *entry, uint32_t first)
+	    struct fl_entry *const *entry, uint32_t first, uint32_t end)
 {
 	uint32_t row = first, all = 0;
 
 	fl_buf_clear(&j->candidates);
 	fl_buf_clear(&j->counts);
-	for (; row < b->rows && all < CANDIDATES_MAX; row++) {
-		uint32_t n = entry[row] ? gather(j, side, entry[row], b->time[row], wms[row]) : 0;
+	for (; row < end && all < CANDIDATES_MAX; row++) {
+		const struct fl_entry *e = entry[row - first];
+		uint32_t n = e ? gather(j, side, e, b->time[row], wms[row]) : 0;
 
 		fl_buf_put(&j->counts, &n, sizeof n);
 		all += n;
@@ -588,26 +782,61 @@ forget_keys(struct interval *j, struct fl_entry *const *entry, uint32_t rows)
 	j->unkept = false;
 }
 
+/*
+ * The end of the portion that begins with a record: it is as far as nothing more need be
+ * brought from disk.
+ */
+static uint32_t
+portion(const struct interval *j, const struct fl_batch *b, const int64_t *wms, uint32_t first)
+{
+	uint32_t most = fl_join_portion(&j->spill), end = first;
+
+	if (!fl_spill_on_disk(&j->spill))
+		return b->rows;
+	while (end < b->rows && end - first < most && wms[end] < fl_spill_next(&j->spill))
+		end++;
+	return end > first ? end : first + 1;
+}
+
+static int
+join_portion(struct interval *j, int side, const struct fl_batch *b, const struct fl_key *keys,
+	     const int64_t *wms, uint32_t first, uint32_t end, struct fl_err *err)
+{
+	struct fl_entry **entry;
+
+	if (find_keys(j, b, keys, wms, first, end, &entry, err) < 0)
+		return err->code;
+	for (uint32_t at = first, last; at < end; at = last) {
+		struct fl_entry *const *e = entry + (at - first);
+		const uint8_t *verdict;
+
+		last = gather_rows(j, side, b, wms, e, at, end);
+		if (judge(j, side, at, &verdict, err) < 0 ||
+		    join_rows(j, side, b, wms, e, at, last, verdict, err) < 0)
+			return err->code;
+	}
+	forget_keys(j, entry, end - first);
+	collect(j);
+	return trim(j, err);
+}
+
 static int
 on_batch(void *self, enum fl_join_side side, const struct fl_batch *b, struct fl_err *err)
 {
 	struct interval *j = self;
 	const int64_t *wms = watermarks(j, b);
-	struct fl_entry **entry;
+	const struct fl_key *keys;
 
 	fl_pairs_batch(&j->pairs, side, b);
-	if (find_keys(j, (int)side, b, wms, &entry, err) < 0)
+	if (fl_pairs_keys(&j->pairs, side, b, &keys, err) < 0)
 		return err->code;
-	for (uint32_t first = 0, last; first < b->rows; first = last) {
-		const uint8_t *verdict;
-
-		last = gather_rows(j, (int)side, b, wms, entry, first);
-		if (judge(j, (int)side, first, &verdict, err) < 0 ||
-		    join_rows(j, (int)side, b, wms, entry, first, last, verdict, err) < 0)
+	for (uint32_t first = 0, end; first < b->rows; first = end) {
+		if (move_far(j, wms[first], err) < 0)
+			return err->code;
+		end = portion(j, b, wms, first);
+		if (join_portion(j, (int)side, b, keys, wms, first, end, err) < 0)
 			return err->code;
 	}
-	forget_keys(j, entry, b->rows);
-	collect(j);
 	if (fl_budget_check(&j->budget, 0, err) < 0)
 		return err->code;
 	return fl_pairs_flush(&j->pairs, err);
@@ -618,10 +847,9 @@ advance(void *self, int64_t wm_ms, int64_t *forward_ms, struct fl_err *err)
 {
 	struct interval *j = self;
 
-	if (move_on(j, wm_ms, err) < 0)
+	if (move_far(j, wm_ms, err) < 0)
 		return err->code;
 	*forward_ms = out_wm(j, wm_ms);
-	collect(j);
 	return fl_pairs_flush(&j->pairs, err);
 }
 
@@ -680,16 +908,17 @@ open(void *self, struct fl_run *run, const struct fl_join_options *o, struct fl_
 	j->lower = o->lower;
 	j->upper = o->upper;
 	j->empty = o->lower > o->upper;
-	j->wm = FL_TIME_MIN;
-	fl_budget_init(&j->budget, fl_run_memory_max(run));
+	j->wm = j->past = FL_TIME_MIN;
 	fl_table_init(&j->table, &j->budget, sizeof(struct lists));
 	if (check_inputs(run, err) < 0)
 		return err->code;
 	set_side(j, FL_JOIN_SIDE_LEFT, j->upper);
 	set_side(j, FL_JOIN_SIDE_RIGHT, -j->lower);
 	if (fl_pairs_open(&j->pairs, run, o, NULL, &form, err) < 0 ||
-	    fl_pairs_late_open(&j->pairs, o->late, err) < 0)
+	    fl_pairs_late_open(&j->pairs, o->late, err) < 0 ||
+	    fl_spill_open(&j->spill, run, &spill_ops, j, &j->pairs.keys, err) < 0)
 		return err->code;
+	fl_budget_init(&j->budget, fl_spill_memory_max(&j->spill));
 	fl_run_in_time_order(run);
 	return 0;
 }
@@ -716,20 +945,11 @@ static void
 release(void *self)
 {
 	struct interval *j = self;
-	struct block *b;
 
 	if (!j->run)
 		return;
-	for (int i = 0; i < 2; i++) {
-		while ((b = j->side[i].first)) {
-			j->side[i].first = b->next;
-			free(b);
-		}
-	}
-	while ((b = j->spare)) {
-		j->spare = b->next;
-		free(b);
-	}
+	fl_spill_close(&j->spill);
+	free_blocks(j);
 	fl_table_release(&j->table);
 	fl_budget_release(&j->budget);
 	fl_pairs_release(&j->pairs);
@@ -755,8 +975,12 @@ name_join(const struct interval *j, char *to, size_t cap)
 
 static const char *const row_sections[2] = { "left rows", "right rows" };
 
-/* Before the record in an entry's value: time, the watermark at which it is gone, matched. */
-#define SAVED_BYTES 17u
+/*
+ * Before the record in an entry's value: time, the watermark at which it is gone, matched,
+ * and, since version 2, the arrival number.
+ */
+#define SAVED_BYTES 25u
+#define SAVED_BYTES_1 17u
 
 static void
 save_side(const struct interval *j, int side, struct fl_save *s)
@@ -770,12 +994,13 @@ save_side(const struct interval *j, int side, struct fl_save *s)
 		for (struct kept *k = first_in(b); is_in(b, k); k = behind(k)) {
 			struct fl_key key = fl_entry_key(k->entry);
 
-			if (k->gone <= j->wm)
+			if (k->gone <= j->past)
 				continue;
 			fl_buf_clear(&value);
 			fl_buf_put(&value, &k->time, sizeof k->time);
 			fl_buf_put(&value, &k->gone, sizeof k->gone);
 			fl_buf_putc(&value, k->matched ? 1 : 0);
+			fl_buf_put(&value, &k->seq, sizeof k->seq);
 			fl_buf_put(&value, k->data, k->len);
 			fl_save_entry(s,
 				      &(struct fl_state_entry){ .ns = &ns,
@@ -798,89 +1023,71 @@ snapshot(void *self, struct fl_save *s)
 	char what[100];
 
 	name_join(j, what, sizeof what);
-	fl_pairs_save(&j->pairs, what, s);
-	fl_save_section(s, "clock", 1, NULL);
-	fl_save_int(s, "watermark", j->wm);
+	fl_join_save(&j->pairs, what, j->wm, j->seq, s);
+	if (fl_spill_on_disk(&j->spill)) {
+		fl_spill_save(&j->spill, s);
+		return;
+	}
 	save_side(j, FL_JOIN_SIDE_LEFT, s);
 	save_side(j, FL_JOIN_SIDE_RIGHT, s);
 }
 
 static int
-load_row(struct interval *j, int side, const struct fl_state_entry *e, struct fl_load *l,
-	 struct fl_err *err)
+load_row(void *self, const struct fl_state_section *s, const struct fl_state_entry *e,
+	 struct fl_load *l, struct fl_err *err)
 {
+	struct interval *j = self;
+	uint32_t before = s->version == 1 ? SAVED_BYTES_1 : SAVED_BYTES;
+	struct saved_row x = { .side = strcmp(s->name, row_sections[1]) == 0,
+			       .len = e->value_len - before };
 	struct fl_key key = { .p = e->key, .len = e->key_len, .tags = e->key_tags };
 	struct fl_entry *entry;
-	struct kept *k;
-	uint32_t len = e->value_len - SAVED_BYTES;
 
-	if (e->key_len == FL_STATE_NULL_KEY || e->value_len < SAVED_BYTES ||
-	    fl_row_check(e->value + SAVED_BYTES, len, err) < 0)
+	if (e->key_len == FL_STATE_NULL_KEY || e->value_len < before ||
+	    fl_row_check(e->value + before, x.len, err) < 0)
 		return fl_load_damaged(l, "a kept row", err);
 	fl_pairs_rehash(&j->pairs, &key);
-	if (fl_table_put(&j->table, &key, NULL, 1, 0, &entry, NULL, err) < 0)
+	if (fl_spill_put(&j->spill, 0, &j->table, &key, NULL, 1, 0, &entry, err) < 0)
 		return err->code;
-	k = place(j, &j->side[side], len);
-	memcpy(&k->time, e->value, sizeof k->time);
-	memcpy(&k->gone, e->value + 8, sizeof k->gone);
-	k->matched = e->value[16] != 0;
-	memcpy(k->data, e->value + SAVED_BYTES, len);
-	k->entry = entry;
-	link_kept(j, side, k);
-	if (j->side[side].told && !k->matched)
-		heap_push(j, (struct waiting){ k->gone, j->seq, k, side });
-	j->seq++;
-	return fl_budget_check(&j->budget, 0, err);
+	memcpy(&x.time, e->value, sizeof x.time);
+	memcpy(&x.gone, e->value + 8, sizeof x.gone);
+	x.matched = e->value[16] != 0;
+	x.seq = j->seq++;
+	if (s->version > 1)
+		memcpy(&x.seq, e->value + SAVED_BYTES_1, sizeof x.seq);
+	add_row(j, entry, &x, e->value + before);
+	return fl_budget_check(&j->budget, 0, err) < 0 ? err->code : trim(j, err);
 }
 
-static int
-load_clock(struct interval *j, struct fl_load *l, struct fl_err *err)
-{
-	struct fl_state_entry e;
-	int rc;
-
-	while ((rc = fl_load_entry(l, &e, err)) > 0)
-		if (fl_state_is(&e, "watermark") && fl_state_int(&e, &j->wm, err) < 0)
-			return err->code;
-	return rc;
-}
-
-static int
-load_rows(struct interval *j, int side, struct fl_load *l, struct fl_err *err)
-{
-	struct fl_state_entry e;
-	int rc;
-
-	while ((rc = fl_load_entry(l, &e, err)) > 0)
-		if (load_row(j, side, &e, l, err) < 0)
-			return err->code;
-	return rc;
-}
+static const struct fl_join_section sections[] = {
+	{ "left rows", ROW_SECTION_VERSION, load_row },
+	{ "right rows", ROW_SECTION_VERSION, load_row },
+	{ NULL, 0, NULL },
+};
 
 static int
 restore(void *self, struct fl_load *l, struct fl_err *err)
 {
 	struct interval *j = self;
-	struct fl_state_section s;
+	uint64_t arrivals = 0;
 	char what[100];
 	int rc;
 
 	name_join(j, what, sizeof what);
-	while ((rc = fl_load_section(l, &s, err)) > 0) {
-		if (strcmp(s.name, FL_PAIRS_SECTION) == 0)
-			rc = fl_pairs_load(&j->pairs, what, l, err);
-		else if (strcmp(s.name, "clock") == 0)
-			rc = load_clock(j, l, err);
-		else if (strcmp(s.name, row_sections[0]) == 0)
-			rc = load_rows(j, 0, l, err);
-		else if (strcmp(s.name, row_sections[1]) == 0)
-			rc = load_rows(j, 1, l, err);
-		else
-			rc = fl_load_unknown(l, &s, err);
-		if (rc < 0)
-			return rc;
-	}
+	rc = fl_join_restore(&j->pairs, &j->spill, what, &j->wm, &arrivals, sections, j, l, err);
+	j->past = j->wm;
+	j->seq = arrivals > j->seq ? arrivals : j->seq;
 	return rc;
+}
+
+static int
+before_snapshot(void *self, struct fl_err *err)
+{
+	struct interval *j = self;
+
+	if (fl_spill_on_disk(&j->spill))
+		mark_gone(j);
+	return fl_spill_checkpoint(&j->spill, err);
 }
 
 static size_t
@@ -888,7 +1095,7 @@ state_bytes(const void *self)
 {
 	const struct interval *j = self;
 
-	return j->side[0].bytes + j->side[1].bytes;
+	return fl_spill_on_disk(&j->spill) ? 0 : j->side[0].bytes + j->side[1].bytes;
 }
 
 const struct fl_join_engine fl_join_interval = {
@@ -901,6 +1108,7 @@ const struct fl_join_engine fl_join_interval = {
 	.end = end,
 	.snapshot = snapshot,
 	.restore = restore,
+	.before_snapshot = before_snapshot,
 	.state_bytes = state_bytes,
 	.release = release,
 };

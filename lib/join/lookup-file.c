@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/nearfile.h"
 #include "format/gunzip.h"
 #include "format/reader.h"
 #include "join/lookup.h"
@@ -85,7 +86,7 @@ read_bytes(const char *path, struct fl_buf *out, struct stamp *ret_stamp, struct
 	int64_t n = 1;
 
 	if (fd < 0)
-		return fl_fail_errno(err, FL_ENOINPUT, errno, "cannot open %s", path);
+		return fl_fail_open(err, errno, path);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		(void)close(fd);
 		return fl_fail(err, FL_ENOINPUT, "cannot read %s: it is no regular file", path);
@@ -270,7 +271,7 @@ file_refresh(struct fl_lookup *l, struct fl_err *err)
 	int rc;
 
 	if (stat(f->path, &st) < 0)
-		return fl_fail_errno(err, FL_ENOINPUT, errno, "cannot open %s", f->path);
+		return fl_fail_open(err, errno, f->path);
 	now = stamp_of(&st);
 	if (same_stamp(&now, &f->stamp))
 		return f->bad ? fl_fail(err, FL_EDATA, "%s", f->reason) : 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "run/options.h"
+#include "run/spill.h"
 
 #define EMIT_BYTES FL_KIB(256) /* held before they are emitted */
 
@@ -313,10 +314,7 @@ fl_pairs_keys(struct fl_pairs *p, enum fl_join_side side, const struct fl_batch 
 void
 fl_pairs_rehash(const struct fl_pairs *p, struct fl_key *key)
 {
-	struct fl_keys null = { .seed = ~p->keys.seed }; /* as state/key.c has it */
-
-	key->hash = key->len == FL_KEY_NULL ? fl_keys_hash(&null, "", 0)
-					    : fl_keys_hash(&p->keys, key->p, key->len);
+	key->hash = fl_key_hash(&p->keys, key);
 }
 
 bool
@@ -550,7 +548,8 @@ on_bad(struct fl_pairs *p, const struct fl_batch *b, struct fl_err *err)
 	if (p->bad.count == 0)
 		return 0;
 	if (fl_run_options(p->run)->on_error == 0)
-		return fl_fail(err, FL_EDATA, "bad pair of records: --on: %s", p->bad.reason);
+		return fl_fail(err, FL_EDATA, "bad pair of records: --on: %s%s", p->bad.reason,
+			       p->bad.place);
 	shown.cols = shown.cols < columns ? shown.cols : columns;
 	return fl_run_bad(p->run, &shown, &p->bad, "--on", err);
 }
@@ -750,4 +749,88 @@ fl_pairs_about(const struct fl_pairs *p, enum fl_join_side side, struct fl_buf *
 	fl_buf_puts(out, "]}");
 	fl_buf_putc(out, '\0');
 	out->len--;
+}
+
+/* ---- state on disk ---------------------------------------------------------------------- */
+
+#define PORTION_MIN 512u
+#define KEY_BYTES FL_KIB(4) /* what is kept of a key, a guess on the high side */
+
+uint32_t
+fl_join_portion(const struct fl_spill *s)
+{
+	size_t n;
+
+	if (!fl_spill_on_disk(s))
+		return UINT32_MAX;
+	n = fl_backend_cache_max(s->backend) / KEY_BYTES;
+	return n < PORTION_MIN ? PORTION_MIN : n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
+/* ---- engines in event time ------------------------------------------------------------- */
+
+void
+fl_join_save(const struct fl_pairs *p, const char *what, int64_t wm, uint64_t seq,
+	     struct fl_save *s)
+{
+	fl_pairs_save(p, what, s);
+	fl_save_section(s, "clock", 1, NULL);
+	fl_save_int(s, "watermark", wm);
+	fl_save_int(s, "arrivals", (int64_t)seq);
+}
+
+static int
+load_clock(int64_t *ret_wm, uint64_t *ret_seq, struct fl_load *l, struct fl_err *err)
+{
+	struct fl_state_entry e;
+	int64_t seq;
+	int rc;
+
+	while ((rc = fl_load_entry(l, &e, err)) > 0) {
+		if (fl_state_is(&e, "watermark"))
+			rc = fl_state_int(&e, ret_wm, err);
+		else if (fl_state_is(&e, "arrivals") && (rc = fl_state_int(&e, &seq, err)) == 0)
+			*ret_seq = (uint64_t)seq;
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+static int
+load_section(const struct fl_join_section *sections, const struct fl_state_section *s, void *self,
+	     struct fl_load *l, struct fl_err *err)
+{
+	struct fl_state_entry e;
+	int rc;
+
+	while (sections->name && strcmp(s->name, sections->name) != 0)
+		sections++;
+	if (!sections->name || s->version == 0 || s->version > sections->version)
+		return fl_load_unknown(l, s, err);
+	while ((rc = fl_load_entry(l, &e, err)) > 0)
+		if (sections->load(self, s, &e, l, err) < 0)
+			return err->code;
+	return rc;
+}
+
+int
+fl_join_restore(const struct fl_pairs *p, struct fl_spill *spill, const char *what, int64_t *ret_wm,
+		uint64_t *ret_seq, const struct fl_join_section *sections, void *self,
+		struct fl_load *l, struct fl_err *err)
+{
+	struct fl_state_section s;
+	int rc;
+
+	while ((rc = fl_load_section(l, &s, err)) > 0) {
+		if (strcmp(s.name, FL_PAIRS_SECTION) == 0)
+			rc = fl_pairs_load(p, what, l, err);
+		else if (strcmp(s.name, "clock") == 0)
+			rc = load_clock(ret_wm, ret_seq, l, err);
+		else if ((rc = fl_spill_load(spill, l, &s, err)) == 0)
+			rc = load_section(sections, &s, self, l, err);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
 }

@@ -292,6 +292,38 @@ int fl_pairs_load(const struct fl_pairs *p, const char *what, struct fl_load *l,
 		  struct fl_err *err);
 
 /*
+ * How many records are taken at once: all that is kept of their keys has to fit the memory
+ * where it may be on disk. UINT32_MAX: any number.
+ */
+struct fl_spill;
+uint32_t fl_join_portion(const struct fl_spill *s);
+
+/*
+ * What an engine in event time saves besides: a section of kept rows, and what takes an
+ * entry of it (s tells which section).
+ */
+struct fl_join_section {
+	const char *name; /* NULL: the end of the list */
+	uint32_t version; /* the latest that is known; older ones are, too */
+	int (*load)(void *self, const struct fl_state_section *s, const struct fl_state_entry *e,
+		    struct fl_load *l, struct fl_err *err);
+};
+
+/*
+ * Restore such an engine: "join", as fl_pairs_load; "clock", the ints "watermark" into
+ * *ret_wm and "arrivals" into *ret_seq, as far as they are there; the files of state on
+ * disk; and the sections of rows. Another section, or a version that is not known, is an
+ * error.
+ */
+int fl_join_restore(const struct fl_pairs *p, struct fl_spill *spill, const char *what,
+		    int64_t *ret_wm, uint64_t *ret_seq, const struct fl_join_section *sections,
+		    void *self, struct fl_load *l, struct fl_err *err);
+
+/* Its beginning of a snapshot: the sections "join" and "clock". */
+void fl_join_save(const struct fl_pairs *p, const char *what, int64_t wm, uint64_t seq,
+		  struct fl_save *s);
+
+/*
  * JSON for fl_save_section of a section that holds kept rows of a side: namespace
  * "side", value "row", the columns' names. Appended to out with a NUL that is not
  * counted.

@@ -3,16 +3,34 @@
 
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "stream/row.h"
 
 #define STEP 16u        /* small rows: memory in steps of this */
 #define SMALL_MAX 2048u /* larger ones: in powers of two */
 #define SMALL_CLASSES (SMALL_MAX / STEP)
 #define BUCKETS_MIN 1024u
+#define KEPT_EMPTY FL_MIB(1) /* memory that is kept where there are no rows */
 
-/* A row that can be taken back. The row is the last member: its bytes follow. */
+/* Before a row that can expire: its place in the order of age. */
+struct fl_jaged {
+	struct fl_jaged *older, *younger; /* where it is linked */
+	struct fl_jlist *list;
+	int64_t written_ms;
+	bool linked;
+	bool queued; /* in fl_jrows.returned; its memory stays as long */
+	bool dead;   /* removed meanwhile */
+};
+
+/* An element of fl_jrows.returned. */
+struct returned {
+	int64_t written_ms;
+	struct fl_jaged *aged;
+};
+
+/* A row that can be removed. The row is the last member: its bytes follow. */
 struct fl_jtracked {
-	struct fl_jtracked *chain; /* of the bucket */
+	struct fl_jtracked *chain; /* of the bucket, or of what is spare */
 	struct fl_jrow *prev;      /* of the key */
 	uint64_t hash;             /* of its identity */
 	uint32_t copies;
@@ -24,6 +42,25 @@ static struct fl_jtracked *
 tracked_of(const struct fl_jrow *r)
 {
 	return (struct fl_jtracked *)((uintptr_t)r - offsetof(struct fl_jtracked, row));
+}
+
+static struct fl_jaged *
+aged_of(const struct fl_jrow *r)
+{
+	return (struct fl_jaged *)(void *)tracked_of(r) - 1;
+}
+
+static struct fl_jrow *
+row_of(const struct fl_jaged *a)
+{
+	return &((struct fl_jtracked *)(uintptr_t)(a + 1))->row;
+}
+
+/* What lies before a tracked row. */
+static size_t
+lead(const struct fl_jrows *s)
+{
+	return s->aging ? sizeof(struct fl_jaged) : 0;
 }
 
 void
@@ -42,15 +79,20 @@ fl_jrows_compact(struct fl_jrows *s)
 }
 
 void
+fl_jrows_age(struct fl_jrows *s)
+{
+	s->aging = true;
+}
+
+void
 fl_jrows_release(struct fl_jrows *s)
 {
 	if (!s->budget)
 		return;
-	s->budget->used -= s->charged;
-	fl_arena_release(&s->arena);
+	s->compact = false;
+	fl_jrows_clear(s);
 	fl_kept_release(&s->kept);
 	fl_keys_release(&s->keys);
-	free(s->bucket);
 	fl_buf_release(&s->packed);
 	fl_buf_release(&s->identity);
 	fl_buf_release(&s->other);
@@ -199,15 +241,19 @@ take_memory(struct fl_jrows *s, size_t size, struct fl_err *err)
 static struct fl_jtracked *
 take_tracked(struct fl_jrows *s, size_t len, struct fl_err *err)
 {
-	uint32_t class = class_of(sizeof(struct fl_jtracked) + len);
+	uint32_t class = class_of(lead(s) + sizeof(struct fl_jtracked) + len);
 	struct fl_jtracked *t = s->spare[class];
+	char *p;
 
-	if (t)
+	if (t) {
 		s->spare[class] = t->chain;
-	else
-		t = take_memory(s, class_size(class), err);
-	if (t)
-		t->class = class;
+		return t;
+	}
+	p = take_memory(s, class_size(class), err);
+	if (!p)
+		return NULL;
+	t = (struct fl_jtracked *)(void *)(p + lead(s));
+	t->class = class;
 	return t;
 }
 
@@ -241,6 +287,7 @@ index_grow(struct fl_jrows *s, struct fl_err *err)
 	free(s->bucket);
 	s->bucket = bucket;
 	s->mask = buckets - 1;
+	s->budget->used += bytes;
 	return 0;
 }
 
@@ -249,16 +296,20 @@ add_tracked(struct fl_jrows *s, const struct fl_jlist *list, struct fl_err *err)
 {
 	struct fl_jtracked *t, **bucket;
 
-	if (index_grow(s, err) < 0)
+	if (s->changing && index_grow(s, err) < 0)
 		return NULL;
 	t = take_tracked(s, s->packed.len, err);
 	if (!t)
 		return NULL;
-	bucket = &s->bucket[s->hash & s->mask];
-	t->chain = *bucket;
-	*bucket = t;
+	if (s->changing) {
+		bucket = &s->bucket[s->hash & s->mask];
+		t->chain = *bucket;
+		*bucket = t;
+		t->hash = s->hash;
+	}
+	if (s->aging)
+		*aged_of(&t->row) = (struct fl_jaged){ 0 };
 	t->prev = list->last;
-	t->hash = s->hash;
 	t->copies = 1;
 	s->tracked++;
 	return &t->row;
@@ -274,7 +325,8 @@ fl_jrows_add(struct fl_jrows *s, struct fl_jlist *list, struct fl_err *err)
 		(void)fl_fail(err, FL_ELIMIT, "a row of a join is longer than 4 GiB");
 		return NULL;
 	}
-	r = s->changing ? add_tracked(s, list, err) : take_memory(s, sizeof *r + len, err);
+	r = s->changing || s->aging ? add_tracked(s, list, err)
+				    : take_memory(s, sizeof *r + len, err);
 	if (!r)
 		return NULL;
 	r->next = NULL;
@@ -291,14 +343,85 @@ fl_jrows_add(struct fl_jrows *s, struct fl_jlist *list, struct fl_err *err)
 	return r;
 }
 
-void
-fl_jrows_remove(struct fl_jrows *s, struct fl_jlist *list, struct fl_jrow *r)
+/* Out of the index. */
+static void
+forget_place(struct fl_jrows *s, const struct fl_jtracked *t)
 {
-	struct fl_jtracked *t = tracked_of(r), **link = &s->bucket[t->hash & s->mask];
+	struct fl_jtracked **link = &s->bucket[t->hash & s->mask];
 
 	while (*link != t)
 		link = &(*link)->chain;
 	*link = t->chain;
+}
+
+/* Out of the order of age. */
+static void
+forget_age(struct fl_jrows *s, struct fl_jaged *a)
+{
+	if (!a->linked)
+		return;
+	if (a->older)
+		a->older->younger = a->younger;
+	else
+		s->oldest = a->younger;
+	if (a->younger)
+		a->younger->older = a->older;
+	else
+		s->youngest = a->older;
+	a->linked = false;
+}
+
+static void
+give_row(struct fl_jrows *s, struct fl_jtracked *t)
+{
+	t->chain = s->spare[t->class];
+	s->spare[t->class] = t;
+}
+
+static inline bool
+before(const void *a, const void *b, const void *ctx)
+{
+	(void)ctx;
+	return ((const struct returned *)a)->written_ms < ((const struct returned *)b)->written_ms;
+}
+
+/* The last row has gone. */
+static void
+give_back(struct fl_jrows *s)
+{
+	fl_arena_release(&s->arena);
+	s->budget->used -= s->charged;
+	s->charged = 0;
+	memset(s->spare, 0, sizeof s->spare);
+	fl_buf_release(&s->returned);
+}
+
+void
+fl_jrows_clear(struct fl_jrows *s)
+{
+	give_back(s);
+	s->oldest = s->youngest = NULL;
+	s->tracked = 0;
+	if (s->bucket)
+		s->budget->used -= (size_t)(s->mask + 1) * sizeof *s->bucket;
+	free(s->bucket);
+	s->bucket = NULL;
+	s->mask = 0;
+	if (!s->compact)
+		return;
+	fl_kept_release(&s->kept);
+	fl_kept_init(&s->kept, s->budget);
+}
+
+void
+fl_jrows_remove(struct fl_jrows *s, struct fl_jlist *list, struct fl_jrow *r)
+{
+	struct fl_jtracked *t = tracked_of(r);
+
+	if (s->changing)
+		forget_place(s, t);
+	if (s->aging)
+		forget_age(s, aged_of(r));
 	if (t->prev)
 		t->prev->next = r->next;
 	else
@@ -309,8 +432,81 @@ fl_jrows_remove(struct fl_jrows *s, struct fl_jlist *list, struct fl_jrow *r)
 		list->last = t->prev;
 	list->rows--;
 	s->tracked--;
-	t->chain = s->spare[t->class];
-	s->spare[t->class] = t;
+	if (s->aging && aged_of(r)->queued)
+		aged_of(r)->dead = true;
+	else
+		give_row(s, t);
+	if (s->tracked == 0 && s->charged > KEPT_EMPTY)
+		give_back(s);
+}
+
+void
+fl_jrow_written(struct fl_jrows *s, struct fl_jlist *list, struct fl_jrow *r, int64_t now_ms)
+{
+	struct fl_jaged *a = aged_of(r);
+
+	forget_age(s, a);
+	a->list = list;
+	a->linked = true;
+	a->older = s->youngest;
+	a->younger = NULL;
+	a->written_ms = now_ms;
+	if (s->youngest) {
+		if (s->youngest->written_ms > now_ms)
+			a->written_ms = s->youngest->written_ms;
+		s->youngest->younger = a;
+	} else {
+		s->oldest = a;
+	}
+	s->youngest = a;
+}
+
+int64_t
+fl_jrow_when(const struct fl_jrow *r)
+{
+	return aged_of(r)->written_ms;
+}
+
+void
+fl_jrow_returned(struct fl_jrows *s, struct fl_jlist *list, struct fl_jrow *r, int64_t when_ms)
+{
+	struct returned x = { when_ms, aged_of(r) };
+
+	x.aged->list = list;
+	x.aged->written_ms = when_ms;
+	x.aged->queued = true;
+	fl_heap_push(&s->returned, &x, sizeof x, before, NULL);
+}
+
+/* The oldest of those that came back and have not been written again; NULL: none. */
+static struct fl_jaged *
+oldest_returned(struct fl_jrows *s)
+{
+	struct returned x;
+
+	while (s->returned.len) {
+		memcpy(&x, s->returned.data, sizeof x);
+		if (!x.aged->dead && !x.aged->linked)
+			return x.aged;
+		fl_heap_pop(&s->returned, &x, sizeof x, before, NULL);
+		x.aged->queued = false;
+		if (x.aged->dead)
+			give_row(s, tracked_of(row_of(x.aged)));
+	}
+	return NULL;
+}
+
+struct fl_jrow *
+fl_jrows_oldest(struct fl_jrows *s, struct fl_jlist **ret_list)
+{
+	struct fl_jaged *a = s->oldest, *b = oldest_returned(s);
+
+	if (b && (!a || b->written_ms < a->written_ms))
+		a = b;
+	if (!a)
+		return NULL;
+	*ret_list = a->list;
+	return row_of(a);
 }
 
 uint32_t

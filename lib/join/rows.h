@@ -7,7 +7,11 @@
  * costs an index too: a row to be taken back is found by what its values are, however
  * many rows its key has. Equal rows are then kept once, with their number.
  *
- * All memory comes from large blocks, and what removed rows leave is used again.
+ * With a TTL the rows are also in a list by when they were written last, so that those
+ * that have expired are found first, without looking at others.
+ *
+ * All memory comes from large blocks, and what removed rows leave is used again; when the
+ * last row goes the blocks are given back.
  */
 #ifndef FL_JOIN_ROWS_H
 #define FL_JOIN_ROWS_H
@@ -38,6 +42,7 @@ struct fl_jlist {
 struct fl_jrows {
 	struct fl_budget *budget;
 	bool changing; /* rows are taken back: there is an index */
+	bool aging;    /* rows expire: there is a list by age */
 	bool compact;  /* rows are packed by kept, else as in stream/row.h */
 	struct fl_kept kept;
 	struct fl_arena arena;
@@ -46,7 +51,12 @@ struct fl_jrows {
 	/* the index: buckets of tracked rows */
 	struct fl_keys keys; /* for its seed */
 	struct fl_jtracked **bucket;
-	uint32_t mask, tracked;
+	uint32_t mask;
+	uint32_t tracked; /* rows that can be removed */
+	/* by age: what was written here, and what came back from elsewhere (struct fl_jaged
+	 * in a heap: it may be written again, or removed, and is then passed over) */
+	struct fl_jaged *oldest, *youngest;
+	struct fl_buf returned;
 	/* the record in hand */
 	struct fl_buf packed, identity, other;
 	uint64_t hash;
@@ -58,6 +68,9 @@ void fl_jrows_release(struct fl_jrows *s); /* a zeroed struct is fine */
 
 /* Rows are to be packed as state/kept.h says. Before the first one comes. */
 void fl_jrows_compact(struct fl_jrows *s);
+
+/* Rows expire: fl_jrows_oldest. Before the first one comes. */
+void fl_jrows_age(struct fl_jrows *s);
 
 /*
  * Take record row of b in hand: the next find and add are about it. The number of
@@ -81,8 +94,26 @@ struct fl_jrow *fl_jrows_find(struct fl_jrows *s);
  */
 struct fl_jrow *fl_jrows_add(struct fl_jrows *s, struct fl_jlist *list, struct fl_err *err);
 
-/* Forget a row of list. Only where rows change. */
+/* Forget all rows, and the words that they share: their lists are not to be used again. */
+void fl_jrows_clear(struct fl_jrows *s);
+
+/* Forget a row of list. Only where rows change or expire. */
 void fl_jrows_remove(struct fl_jrows *s, struct fl_jlist *list, struct fl_jrow *r);
+
+/*
+ * Where rows expire: r, a row of list, is written at now_ms and is the youngest (a clock
+ * that goes back is taken to stand still); or it was written at when_ms, and comes back.
+ * One of them is said of every new row.
+ */
+void fl_jrow_written(struct fl_jrows *s, struct fl_jlist *list, struct fl_jrow *r, int64_t now_ms);
+void fl_jrow_returned(struct fl_jrows *s, struct fl_jlist *list, struct fl_jrow *r,
+		      int64_t when_ms);
+
+/* When that was. */
+int64_t fl_jrow_when(const struct fl_jrow *r);
+
+/* The row that was written the longest ago, and its list; NULL: there is none. */
+struct fl_jrow *fl_jrows_oldest(struct fl_jrows *s, struct fl_jlist **ret_list);
 
 /* How many equal rows r stands for; 1 where rows do not change. */
 uint32_t fl_jrow_copies(const struct fl_jrows *s, const struct fl_jrow *r);

@@ -71,6 +71,60 @@ fl_wcell_save(const struct fl_wcell *c, const struct fl_window *w, const struct 
 	}
 }
 
+/* On disk before a row: u64 arrival number, u32 length, u8 side. */
+struct saved_row {
+	uint64_t seq;
+	uint32_t len;
+	uint8_t side;
+};
+
+#define SAVED_ROW 13u /* bytes of these, one behind the other */
+
+void
+fl_wcell_encode(const struct fl_wcell *c, struct fl_buf *out)
+{
+	for (uint8_t side = 0; side < 2; side++) {
+		for (const struct fl_wrow *r = c->first[side]; r; r = r->next) {
+			struct saved_row x = { r->seq, r->len, side };
+
+			fl_buf_put(out, &x, SAVED_ROW);
+			fl_buf_put(out, r->data, r->len);
+		}
+	}
+}
+
+int
+fl_wcell_decode(struct fl_wcell *c, struct fl_slab *slab, struct fl_bytes *value, uint64_t rows,
+		struct fl_err *err)
+{
+	struct saved_row x;
+
+	for (; rows && (value->n || rows != UINT64_MAX); rows -= rows != UINT64_MAX) {
+		if (value->n < SAVED_ROW)
+			return fl_fail(err, FL_EDATA, "a value in RocksDB's files is damaged");
+		memcpy(&x, value->p, SAVED_ROW);
+		value->p += SAVED_ROW;
+		value->n -= SAVED_ROW;
+		if (x.len > value->n || x.side > 1 || fl_row_check(value->p, x.len, err) < 0)
+			return fl_fail(err, FL_EDATA, "a value in RocksDB's files is damaged");
+		fl_wcell_add(c, (enum fl_join_side)x.side, slab, x.seq, value->p, x.len);
+		value->p += x.len;
+		value->n -= x.len;
+	}
+	return 0;
+}
+
+uint64_t
+fl_wcell_rows(const struct fl_wcell *c)
+{
+	uint64_t n = 0;
+
+	for (int side = 0; side < 2; side++)
+		for (const struct fl_wrow *r = c->first[side]; r; r = r->next)
+			n++;
+	return n;
+}
+
 /* ---- pairs ------------------------------------------------------------------------------- */
 
 static int
@@ -202,6 +256,7 @@ fl_wpairs_group(struct fl_wpairs *p, const struct fl_window *w, const struct fl_
 	lefts = collect(cells, n, FL_JOIN_SIDE_LEFT, &p->lefts);
 	if (lefts == 0 && !p->told[FL_JOIN_SIDE_RIGHT])
 		return 0;
+	(void)fl_buf_reserve(&p->rights, sizeof(struct fl_wrow *)); /* it has an address */
 	u.right_first = (uint32_t)(p->rights.len / sizeof(struct fl_wrow *));
 	u.right_count = collect(cells, n, FL_JOIN_SIDE_RIGHT, &p->rights);
 	memset(fl_buf_reserve(&p->matched, u.right_count), 0, u.right_count);

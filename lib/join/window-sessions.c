@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "join/windows.h"
 #include "time/timestamp.h"
 
@@ -47,55 +48,40 @@ fl_wsessions_release(struct fl_wsessions *s)
 	fl_table_release(&s->table); /* sessions and rows are in the slab */
 	fl_buf_release(&s->heap);
 	fl_buf_release(&s->gone);
+	fl_buf_release(&s->entries);
 }
 
 /* ---- timers ----------------------------------------------------------------------------------- */
 
 /* By time; at one time those that fire by their start, then by arrival. */
-static bool
-before(const struct timer *a, const struct timer *b)
+static inline bool
+before(const void *a, const void *b, const void *ctx)
 {
-	if (a->at != b->at)
-		return a->at < b->at;
-	if (a->what != b->what)
-		return a->what < b->what;
-	return a->start < b->start || (a->start == b->start && a->seq < b->seq);
+	const struct timer *x = a, *y = b;
+
+	(void)ctx;
+	if (x->at != y->at)
+		return x->at < y->at;
+	if (x->what != y->what)
+		return x->what < y->what;
+	return x->start < y->start || (x->start == y->start && x->seq < y->seq);
 }
 
 static void
 heap_push(struct fl_wsessions *s, struct timer w)
 {
-	size_t i = s->heap.len / sizeof w;
-	struct timer *h;
-
-	(void)fl_buf_reserve(&s->heap, sizeof w);
-	h = (struct timer *)(void *)s->heap.data;
-	s->heap.len += sizeof w;
-	for (; i && before(&w, &h[(i - 1) / 2]); i = (i - 1) / 2)
-		h[i] = h[(i - 1) / 2];
-	h[i] = w;
+	fl_heap_push(&s->heap, &w, sizeof w, before, NULL);
 	w.session->timers++;
 }
 
 static struct timer
 heap_pop(struct fl_wsessions *s)
 {
-	struct timer *h = (struct timer *)(void *)s->heap.data, top = h[0], moved;
-	size_t n = s->heap.len / sizeof *h - 1, i = 0, child;
+	struct timer w;
 
-	s->heap.len -= sizeof *h;
-	moved = h[n];
-	while ((child = 2 * i + 1) < n) {
-		if (child + 1 < n && before(&h[child + 1], &h[child]))
-			child++;
-		if (!before(&h[child], &moved))
-			break;
-		h[i] = h[child];
-		i = child;
-	}
-	h[i] = moved;
-	top.session->timers--;
-	return top;
+	fl_heap_pop(&s->heap, &w, sizeof w, before, NULL);
+	w.session->timers--;
+	return w;
 }
 
 static int64_t
@@ -144,7 +130,7 @@ forget(struct fl_wsessions *s, struct session *p)
 	unlink_session(p);
 	fl_wcell_free(&p->rows, &s->st->slab);
 	if (!*sessions_of(p->entry))
-		fl_table_delete(&s->table, p->entry);
+		fl_spill_delete(s->st->spill, 0, &s->table, p->entry);
 	bury(s, p);
 }
 
@@ -216,9 +202,9 @@ set_timers(struct fl_wsessions *s, struct session *p)
 	if (p->timed.start == p->span.start && p->timed.end == p->span.end)
 		return;
 	p->timed = p->span;
-	if (last_ms(p) > s->st->wm)
+	if (last_ms(p) > s->st->past)
 		set_timer(s, p, FIRE);
-	if (s->st->lateness || last_ms(p) <= s->st->wm)
+	if (s->st->lateness || last_ms(p) <= s->st->past)
 		set_timer(s, p, FORGET);
 }
 
@@ -239,16 +225,19 @@ fl_wsessions_add(struct fl_wsessions *s, enum fl_join_side side, const struct fl
 {
 	struct fl_wstate *st = s->st;
 	struct fl_window w = { .start = time };
-	struct fl_entry *e = fl_table_get(&s->table, key);
+	struct fl_entry *e;
 	struct session *in;
 
+	if (fl_spill_get(st->spill, 0, &s->table, key, NULL, 1, &e, err) < 0)
+		return err->code;
 	if (__builtin_add_overflow(time, s->gap, &w.end))
 		w.end = FL_TIME_MAX;
 	*ret_late = fl_window_cleanup_time(&w, st->lateness) <= st->wm && !touches(e, &w);
 	if (*ret_late)
 		return 0;
-	if (!e && fl_table_put(&s->table, key, NULL, 1, 0, &e, NULL, err) < 0)
+	if (!e && fl_spill_put(st->spill, 0, &s->table, key, NULL, 1, 0, &e, err) < 0)
 		return err->code;
+	fl_spill_changed(st->spill, e);
 	in = merge(s, e, w, seq);
 	fl_wcell_add(&in->rows, side, &st->slab, seq, p, len);
 	set_timers(s, in);
@@ -271,6 +260,7 @@ on_timer(struct fl_wsessions *s, const struct timer *t, struct fl_err *err)
 	}
 	if (t->start != p->span.start)
 		return 0;
+	fl_spill_changed(s->st->spill, p->entry);
 	if (t->what == FIRE && last_ms(p) == t->at) {
 		if (fire(s, p, err) < 0)
 			return err->code;
@@ -283,13 +273,14 @@ on_timer(struct fl_wsessions *s, const struct timer *t, struct fl_err *err)
 	return 0;
 }
 
-int
-fl_wsessions_advance(struct fl_wsessions *s, int64_t wm, struct fl_err *err)
+/* Timers up to a time. */
+static int
+fire_until(struct fl_wsessions *s, int64_t until, struct fl_err *err)
 {
 	struct session *const *gone;
 
 	fl_buf_clear(&s->gone);
-	while (s->heap.len && ((struct timer *)(void *)s->heap.data)->at <= wm) {
+	while (s->heap.len && ((struct timer *)(void *)s->heap.data)->at <= until) {
 		struct timer t = heap_pop(s);
 
 		if (on_timer(s, &t, err) < 0)
@@ -297,12 +288,148 @@ fl_wsessions_advance(struct fl_wsessions *s, int64_t wm, struct fl_err *err)
 	}
 	if (fl_wpairs_flush(s->st->out, s->st->wm, err) < 0)
 		return err->code;
-	s->st->wm = wm;
+	s->st->past = until;
 	/* only now: what is told refers to their rows */
 	gone = (struct session *const *)(void *)s->gone.data;
 	for (size_t i = 0; i < s->gone.len / sizeof *gone; i++)
 		forget(s, gone[i]);
 	return 0;
+}
+
+int
+fl_wsessions_advance(struct fl_wsessions *s, int64_t wm, struct fl_err *err)
+{
+	int64_t until;
+
+	do {
+		if (fl_spill_due(s->st->spill, wm, &until, err) < 0 ||
+		    fire_until(s, until, err) < 0 || fl_spill_trim(s->st->spill, err) < 0)
+			return err->code;
+	} while (until < wm);
+	s->st->wm = wm;
+	return 0;
+}
+
+/* ---- on disk ---------------------------------------------------------------------------------- */
+
+/* A value: of each session of the key this, then its rows (fl_wcell_encode). */
+struct saved_session {
+	struct fl_window span;
+	uint64_t seq;
+	uint64_t rows;
+};
+
+static struct fl_table *
+table_of(void *self, int64_t ns)
+{
+	struct fl_wsessions *s = self;
+
+	(void)ns;
+	return &s->table;
+}
+
+static void
+encode(void *self, int64_t ns, struct fl_entry *e, struct fl_buf *out)
+{
+	(void)self;
+	(void)ns;
+	for (const struct session *p = *sessions_of(e); p; p = p->next) {
+		struct saved_session x = { p->span, p->seq, fl_wcell_rows(&p->rows) };
+
+		fl_buf_put(out, &x, sizeof x);
+		fl_wcell_encode(&p->rows, out);
+	}
+}
+
+static int
+decode(void *self, int64_t ns, struct fl_entry *e, struct fl_bytes value, struct fl_err *err)
+{
+	struct session **at = sessions_of(e), *p;
+	struct fl_wsessions *s = self;
+	struct saved_session x;
+
+	(void)ns;
+	while (value.n) {
+		if (value.n < sizeof x)
+			return fl_fail(err, FL_EDATA, "a value in RocksDB's files is damaged");
+		memcpy(&x, value.p, sizeof x);
+		value.p += sizeof x;
+		value.n -= sizeof x;
+		p = fl_slab_take(&s->st->slab, sizeof *p);
+		*p = (struct session){
+			.entry = e, .span = x.span, .seq = x.seq, .timed = { 0, FL_TIME_MIN }
+		};
+		*at = p;
+		at = &p->next;
+		if (x.rows == UINT64_MAX ||
+		    fl_wcell_decode(&p->rows, &s->st->slab, &value, x.rows, err) < 0)
+			return fl_fail(err, FL_EDATA, "a value in RocksDB's files is damaged");
+		set_timers(s, p);
+	}
+	return 0;
+}
+
+/* When the next of its sessions fires, or goes. */
+static int64_t
+due(void *self, int64_t ns, struct fl_entry *e)
+{
+	const struct fl_wsessions *s = self;
+	int64_t first = FL_TIME_MAX;
+
+	(void)ns;
+	for (const struct session *p = *sessions_of(e); p; p = p->next) {
+		int64_t at = last_ms(p);
+
+		if (at <= s->st->past)
+			at = fl_window_cleanup_time(&p->span, s->st->lateness);
+		if (at <= s->st->past)
+			at = s->st->past + 1;
+		first = at < first ? at : first;
+	}
+	return first;
+}
+
+/* What points to sessions goes with them. */
+static void
+forget_all(void *self)
+{
+	struct fl_wsessions *s = self;
+
+	fl_buf_release(&s->heap);
+	fl_buf_clear(&s->gone);
+	fl_table_clear(&s->table);
+	fl_slab_release(&s->st->slab);
+	fl_slab_init(&s->st->slab, s->st->budget);
+}
+
+static size_t
+held(const void *self)
+{
+	const struct fl_wsessions *s = self;
+
+	return s->st->budget->used + s->heap.len;
+}
+
+const struct fl_spill_ops fl_wsessions_spill = {
+	.version = 1,
+	.table = table_of,
+	.encode = encode,
+	.decode = decode,
+	.due = due,
+	.forget = forget_all,
+	.held = held,
+};
+
+int
+fl_wsessions_bring(struct fl_wsessions *s, const struct fl_wahead *a, struct fl_err *err)
+{
+	struct fl_entry **entry;
+
+	/* a key that is late, and so gets no session, is forgotten with the others */
+	fl_buf_clear(&s->entries);
+	entry = (struct fl_entry **)(void *)fl_buf_reserve(&s->entries, a->count * sizeof *entry);
+	return fl_spill_put(s->st->spill, 0, &s->table, a->keys, a->rows, a->count, a->seq, entry,
+			    err);
 }
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
@@ -333,7 +460,7 @@ fl_wsessions_load(struct fl_wsessions *s, enum fl_join_side side, const struct f
 	struct session *in;
 	struct fl_entry *e;
 
-	if (fl_table_put(&s->table, key, NULL, 1, 0, &e, NULL, err) < 0)
+	if (fl_spill_put(s->st->spill, 0, &s->table, key, NULL, 1, 0, &e, err) < 0)
 		return err->code;
 	for (in = *sessions_of(e); in; in = in->next)
 		if (in->span.start == window->start && in->span.end == window->end)

@@ -65,6 +65,8 @@ fl_wslices_release(struct fl_wslices *s)
 	fl_buf_release(&s->groups);
 	fl_buf_release(&s->links);
 	fl_buf_release(&s->cells);
+	fl_buf_release(&s->ahead);
+	fl_buf_release(&s->entries);
 }
 
 /* ---- which slice, which windows ------------------------------------------------------------ */
@@ -141,10 +143,12 @@ slice_at(struct fl_wslices *s, int64_t time)
 	return p;
 }
 
-static void
-drop_slices(struct fl_wslices *s, int64_t wm)
+/* Slices whose last window is gone at wm. */
+static int
+drop_slices(struct fl_wslices *s, int64_t wm, struct fl_err *err)
 {
 	uint32_t kept = 0;
+	int rc = 0;
 
 	s->next_drop = FL_TIME_MAX;
 	s->recent = 0;
@@ -156,12 +160,15 @@ drop_slices(struct fl_wslices *s, int64_t wm)
 			slices(s)[kept++] = p;
 			continue;
 		}
+		if (rc == 0)
+			rc = fl_spill_drop(s->st->spill, p->span.start, err);
 		for (uint32_t k = 0; k < p->table.count; k++)
 			fl_wcell_free(cell_of(fl_table_at(&p->table, k)), &s->st->slab);
 		fl_table_release(&p->table);
 		free(p);
 	}
 	s->list.len = kept * sizeof(struct slice *);
+	return rc;
 }
 
 /* ---- firing ------------------------------------------------------------------------------------ */
@@ -174,11 +181,27 @@ is_null(const struct fl_wslices *s, const struct fl_entry *e)
 	return fl_pairs_key_is_null(&s->st->out->pairs, &key);
 }
 
+/* A key of a window that is one slice, on disk: it is valid only now. */
+static int
+fire_key(void *self, struct fl_entry *e, struct fl_err *err)
+{
+	struct fl_wslices *s = self;
+	const struct fl_wcell *c = cell_of(e);
+	int64_t wm = s->st->wm;
+
+	if (fl_wpairs_group(s->st->out, &s->firing, &c, 1, is_null(s, e), wm, err) < 0)
+		return err->code;
+	return fl_wpairs_flush(s->st->out, wm, err);
+}
+
 /* A window that is one slice: keys lie by first arrival. */
 static int
 fire_slice(struct fl_wslices *s, const struct slice *p, const struct fl_window *w,
 	   struct fl_err *err)
 {
+	s->firing = *w;
+	if (fl_spill_on_disk(s->st->spill))
+		return fl_spill_each(s->st->spill, p->span.start, fire_key, err);
 	for (uint32_t i = 0; i < p->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&p->table, i);
 		const struct fl_wcell *c = cell_of(e);
@@ -258,6 +281,9 @@ fire_slices(struct fl_wslices *s, uint32_t first, uint32_t last, const struct fl
 	fl_buf_clear(&s->groups);
 	fl_buf_clear(&s->links);
 	for (uint32_t i = first; i < last; i++)
+		if (fl_spill_bring(s->st->spill, slices(s)[i]->span.start, err) < 0)
+			return err->code;
+	for (uint32_t i = first; i < last; i++)
 		for (uint32_t k = 0; k < slices(s)[i]->table.count; k++)
 			if (add_cell(s, fl_table_at(&slices(s)[i]->table, k), err) < 0)
 				return err->code;
@@ -314,6 +340,18 @@ fire_window(struct fl_wslices *s, const struct fl_window *w, struct fl_err *err)
 				 : fire_slices(s, first, last, w, err);
 }
 
+/* On disk: a window has fired, make room for the next. */
+static int
+trim(struct fl_wslices *s, const struct fl_window *w, struct fl_err *err)
+{
+	if (!fl_spill_on_disk(s->st->spill))
+		return 0;
+	if (fl_wpairs_flush(s->st->out, s->st->wm, err) < 0 ||
+	    (s->next_drop <= w->end - 1 && drop_slices(s, w->end - 1, err) < 0))
+		return err->code;
+	return fl_spill_trim(s->st->spill, err);
+}
+
 int
 fl_wslices_advance(struct fl_wslices *s, int64_t wm, struct fl_err *err)
 {
@@ -322,15 +360,13 @@ fl_wslices_advance(struct fl_wslices *s, int64_t wm, struct fl_err *err)
 	if (s->next_end != FL_TIME_MAX && s->next_end - 1 <= wm) {
 		for (w = next_window(s, s->st->wm); w.end != FL_TIME_MAX && w.end - 1 <= wm;
 		     w = next_window(s, w.end - 1))
-			if (fire_window(s, &w, err) < 0)
+			if (fire_window(s, &w, err) < 0 || trim(s, &w, err) < 0)
 				return err->code;
 	}
 	if (fl_wpairs_flush(s->st->out, s->st->wm, err) < 0)
 		return err->code;
-	s->st->wm = wm;
-	if (s->next_drop <= wm)
-		drop_slices(s, wm);
-	return 0;
+	s->st->wm = s->st->past = wm;
+	return s->next_drop <= wm ? drop_slices(s, wm, err) : 0;
 }
 
 /* ---- records -------------------------------------------------------------------------------- */
@@ -345,11 +381,15 @@ fire_again(struct fl_wslices *s, const struct fl_key *key, const struct fl_windo
 
 	fl_buf_clear(&s->cells);
 	for (uint32_t i = first; i < last; i++) {
-		struct fl_entry *e = fl_table_get(&slices(s)[i]->table, key);
-		const struct fl_wcell *c = e ? cell_of(e) : NULL;
+		struct slice *p = slices(s)[i];
+		const struct fl_wcell *c;
+		struct fl_entry *e;
 
-		if (!c)
+		if (fl_spill_get(st->spill, p->span.start, &p->table, key, NULL, 1, &e, err) < 0)
+			return err->code;
+		if (!e)
 			continue;
+		c = cell_of(e);
 		fl_buf_put(&s->cells, &c, sizeof c);
 		n++;
 	}
@@ -359,21 +399,39 @@ fire_again(struct fl_wslices *s, const struct fl_key *key, const struct fl_windo
 	return fl_wpairs_flush(st->out, st->wm, err);
 }
 
+/* Whether a time is too late for all its windows; *ret_windows: how many they are. */
+static bool
+is_late(const struct fl_wslices *s, int64_t time, int64_t wm, int64_t *ret_windows)
+{
+	struct fl_window w = { .start = time, .end = time + 1 };
+
+	*ret_windows = fl_windows_count(&s->windows, time);
+	if (*ret_windows > 0)
+		w = fl_windows_nth(&s->windows, time, *ret_windows - 1);
+	return fl_window_cleanup_time(&w, s->st->lateness) <= wm;
+}
+
+/* The entry of a key in a slice. */
+static int
+put_key(struct fl_wslices *s, struct slice *p, const struct fl_key *key, uint64_t seq,
+	struct fl_entry **ret, struct fl_err *err)
+{
+	return fl_spill_put(s->st->spill, p->span.start, &p->table, key, NULL, 1, seq, ret, err);
+}
+
 int
 fl_wslices_add(struct fl_wslices *s, enum fl_join_side side, const struct fl_key *key, int64_t time,
 	       uint64_t seq, const char *p, uint32_t len, bool *ret_late, struct fl_err *err)
 {
 	struct fl_wstate *st = s->st;
-	int64_t windows = fl_windows_count(&s->windows, time), end;
-	struct fl_window w = { .start = time, .end = time + 1 };
+	int64_t windows, end;
+	struct fl_window w;
 	struct fl_entry *e;
 
-	if (windows > 0)
-		w = fl_windows_nth(&s->windows, time, windows - 1);
-	*ret_late = fl_window_cleanup_time(&w, st->lateness) <= st->wm;
+	*ret_late = is_late(s, time, st->wm, &windows);
 	if (*ret_late || windows == 0)
 		return 0;
-	if (fl_table_put(&slice_at(s, time)->table, key, NULL, 1, 0, &e, NULL, err) < 0)
+	if (put_key(s, slice_at(s, time), key, seq, &e, err) < 0)
 		return err->code;
 	fl_wcell_add(cell_of(e), side, &st->slab, seq, p, len);
 	for (int64_t i = 0; i < windows; i++) {
@@ -386,6 +444,118 @@ fl_wslices_add(struct fl_wslices *s, enum fl_join_side side, const struct fl_key
 			return err->code;
 	}
 	return 0;
+}
+
+/* ---- on disk --------------------------------------------------------------------------------- */
+
+/* The namespace of a slice is its start. A value is fl_wcell_encode's. */
+static struct fl_table *
+table_of(void *self, int64_t ns)
+{
+	struct fl_wslices *s = self;
+	bool found;
+	uint32_t at = find(s, ns, &found);
+
+	return found ? &slices(s)[at]->table : NULL;
+}
+
+static void
+encode(void *self, int64_t ns, struct fl_entry *e, struct fl_buf *out)
+{
+	(void)self;
+	(void)ns;
+	fl_wcell_encode(cell_of(e), out);
+}
+
+static int
+decode(void *self, int64_t ns, struct fl_entry *e, struct fl_bytes value, struct fl_err *err)
+{
+	struct fl_wslices *s = self;
+
+	(void)ns;
+	return fl_wcell_decode(cell_of(e), &s->st->slab, &value, UINT64_MAX, err);
+}
+
+/* The slices stay, without their rows. */
+static void
+forget(void *self)
+{
+	struct fl_wslices *s = self;
+
+	for (uint32_t i = 0; i < count(s); i++)
+		fl_table_clear(&slices(s)[i]->table);
+	fl_slab_release(&s->st->slab);
+	fl_slab_init(&s->st->slab, s->st->budget);
+}
+
+static size_t
+held(const void *self)
+{
+	const struct fl_wslices *s = self;
+
+	return s->st->budget->used;
+}
+
+const struct fl_spill_ops fl_wslices_spill = {
+	.version = 1,
+	.table = table_of,
+	.encode = encode,
+	.decode = decode,
+	.forget = forget,
+	.held = held,
+};
+
+/* Those of s->ahead that are in the slice of the first; the others are left in s->ahead. */
+static int
+bring_slice(struct fl_wslices *s, const struct fl_wahead *a, struct fl_err *err)
+{
+	uint32_t *row = (uint32_t *)(void *)s->ahead.data;
+	uint32_t n = (uint32_t)(s->ahead.len / sizeof *row), mine = 0, others = 0;
+	struct slice *p = slice_at(s, a->time[row[0]]);
+	uint32_t *left = row + n; /* behind the list there is as much room again */
+	struct fl_entry **entry;
+	int rc;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (a->time[row[i]] >= p->span.start && a->time[row[i]] < p->span.end)
+			row[mine++] = row[i];
+		else
+			left[others++] = row[i];
+	}
+	fl_buf_clear(&s->entries);
+	entry = (struct fl_entry **)(void *)fl_buf_reserve(&s->entries, mine * sizeof *entry);
+	rc = fl_spill_put(s->st->spill, p->span.start, &p->table, a->keys, row, mine, a->seq, entry,
+			  err);
+	memmove(row, left, others * sizeof *row);
+	s->ahead.len = others * sizeof *row;
+	return rc;
+}
+
+int
+fl_wslices_bring(struct fl_wslices *s, const struct fl_wahead *a, struct fl_err *err)
+{
+	int64_t wm = s->st->wm, windows;
+
+	fl_buf_clear(&s->ahead);
+	(void)fl_buf_reserve(&s->ahead, 2 * a->count * sizeof(uint32_t));
+	for (uint32_t i = 0; i < a->count; i++) {
+		uint32_t row = a->rows[i];
+
+		wm = a->wm[row] > wm ? a->wm[row] : wm;
+		if (!is_late(s, a->time[row], wm, &windows) && windows > 0)
+			fl_buf_put(&s->ahead, &row, sizeof row);
+	}
+	while (s->ahead.len)
+		if (bring_slice(s, a, err) < 0)
+			return err->code;
+	return 0;
+}
+
+void
+fl_wslices_know(struct fl_wslices *s)
+{
+	for (size_t i = 0; i < s->st->spill->ns_count; i++)
+		(void)slice_at(s, fl_spill_ns_at(s->st->spill, i));
 }
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
@@ -415,8 +585,9 @@ fl_wslices_load(struct fl_wslices *s, enum fl_join_side side, const struct fl_ke
 {
 	struct fl_entry *e;
 
-	if (fl_table_put(&slice_at(s, window->start)->table, key, NULL, 1, 0, &e, NULL, err) < 0)
+	if (put_key(s, slice_at(s, window->start), key, seq, &e, err) < 0)
 		return err->code;
+	e->seq = seq < e->seq ? seq : e->seq;
 	fl_wcell_add(cell_of(e), side, &s->st->slab, seq, p, len);
 	return 0;
 }

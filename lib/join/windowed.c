@@ -12,6 +12,7 @@ struct windowed {
 	struct fl_run *run;
 	struct fl_wpairs out;
 	struct fl_budget budget;
+	struct fl_spill spill;
 	struct fl_wstate st;
 	bool by_session;
 	struct fl_wslices slices;
@@ -25,6 +26,7 @@ struct windowed {
 	struct fl_side *late_file[2];
 	struct fl_buf late;                  /* uint32_t: rows of the batch in hand */
 	struct fl_buf scratch, packed, pool; /* of the batch in hand */
+	struct fl_buf rows;                  /* uint32_t: of the portion in hand */
 };
 
 /* ---- late rows ------------------------------------------------------------------------------ */
@@ -93,41 +95,85 @@ move_on(struct windowed *w, int64_t wm, struct fl_err *err)
 
 static int
 add_row(struct windowed *w, enum fl_join_side side, const struct fl_key *key, int64_t time,
-	bool *ret_late, struct fl_err *err)
+	uint64_t seq, bool *ret_late, struct fl_err *err)
 {
 	const char *p = w->packed.data;
 	uint32_t len = (uint32_t)w->packed.len;
-	uint64_t seq = w->seq++;
 
 	return w->by_session
 		       ? fl_wsessions_add(&w->sessions, side, key, time, seq, p, len, ret_late, err)
 		       : fl_wslices_add(&w->slices, side, key, time, seq, p, len, ret_late, err);
 }
 
-static int
-on_batch(void *self, enum fl_join_side side, const struct fl_batch *b, struct fl_err *err)
+/* Whether a record is looked at. */
+static bool
+counts(const struct windowed *w, enum fl_join_side side, const struct fl_key *key)
 {
-	struct windowed *w = self;
-	const int64_t *wms = fl_batch_wm(b, &w->scratch);
-	const struct fl_key *keys;
+	return w->nulls[side] || !fl_pairs_key_is_null(&w->out.pairs, key);
+}
 
-	fl_pairs_batch(&w->out.pairs, side, b);
-	if (fl_pairs_keys(&w->out.pairs, side, b, &keys, err) < 0)
-		return err->code;
-	for (uint32_t i = 0; i < b->rows; i++) {
+/* On disk: what is kept of the keys of records first .. end-1 comes into memory. */
+static int
+bring(struct windowed *w, enum fl_join_side side, struct fl_wahead *a, uint32_t first, uint32_t end,
+      struct fl_err *err)
+{
+	fl_buf_clear(&w->rows);
+	for (uint32_t i = first; i < end; i++)
+		if (counts(w, side, &a->keys[i]))
+			fl_buf_put(&w->rows, &i, sizeof i);
+	a->rows = (const uint32_t *)(const void *)w->rows.data;
+	a->count = (uint32_t)(w->rows.len / sizeof *a->rows);
+	return w->by_session ? fl_wsessions_bring(&w->sessions, a, err)
+			     : fl_wslices_bring(&w->slices, a, err);
+}
+
+/*
+ * Records first .. end-1. On disk bring only saves time: a key that is not in memory when
+ * its record's turn comes is brought for itself.
+ */
+static int
+add_rows(struct windowed *w, enum fl_join_side side, const struct fl_batch *b, struct fl_wahead *a,
+	 uint32_t first, uint32_t end, struct fl_err *err)
+{
+	uint64_t evictions = w->spill.evictions - 1;
+
+	for (uint32_t i = first; i < end; i++) {
 		bool late = false;
 
-		if (move_on(w, wms[i], err) < 0)
+		if (move_on(w, a->wm[i], err) < 0)
 			return err->code;
-		if (!w->nulls[side] && fl_pairs_key_is_null(&w->out.pairs, &keys[i]))
+		if (fl_spill_on_disk(&w->spill) && w->spill.evictions != evictions &&
+		    bring(w, side, a, i, end, err) < 0)
+			return err->code;
+		evictions = w->spill.evictions;
+		if (!counts(w, side, &a->keys[i]))
 			continue;
 		fl_buf_clear(&w->packed);
 		(void)fl_pairs_pack(b, i, &w->packed);
-		if (add_row(w, side, &keys[i], b->time[i], &late, err) < 0)
+		if (add_row(w, side, &a->keys[i], b->time[i], a->seq + i, &late, err) < 0)
 			return err->code;
 		if (late)
 			add_late(w, side, i);
 	}
+	return fl_spill_trim(&w->spill, err);
+}
+
+static int
+on_batch(void *self, enum fl_join_side side, const struct fl_batch *b, struct fl_err *err)
+{
+	struct windowed *w = self;
+	struct fl_wahead a = { .time = b->time, .wm = fl_batch_wm(b, &w->scratch), .seq = w->seq };
+	uint32_t most = fl_join_portion(&w->spill);
+
+	fl_pairs_batch(&w->out.pairs, side, b);
+	if (fl_pairs_keys(&w->out.pairs, side, b, &a.keys, err) < 0)
+		return err->code;
+	for (uint32_t first = 0, end; first < b->rows; first = end) {
+		end = b->rows - first < most ? b->rows : first + most;
+		if (add_rows(w, side, b, &a, first, end, err) < 0)
+			return err->code;
+	}
+	w->seq += b->rows;
 	if (fl_budget_check(&w->budget, 0, err) < 0 || flush_late(w, side, b, err) < 0)
 		return err->code;
 	return fl_pairs_flush(&w->out.pairs, err);
@@ -233,6 +279,18 @@ set_told(struct windowed *w, enum fl_join_kind kind)
 }
 
 static int
+open_spill(struct windowed *w, struct fl_err *err)
+{
+	const struct fl_spill_ops *ops = w->by_session ? &fl_wsessions_spill : &fl_wslices_spill;
+	void *self = w->by_session ? (void *)&w->sessions : (void *)&w->slices;
+
+	if (fl_spill_open(&w->spill, w->run, ops, self, &w->out.pairs.keys, err) < 0)
+		return err->code;
+	w->budget.max = fl_spill_memory_max(&w->spill);
+	return 0;
+}
+
+static int
 open(void *self, struct fl_run *run, const struct fl_join_options *o, struct fl_err *err)
 {
 	struct windowed *w = self;
@@ -243,10 +301,13 @@ open(void *self, struct fl_run *run, const struct fl_join_options *o, struct fl_
 	struct fl_windows windows;
 
 	w->run = run;
-	fl_budget_init(&w->budget, fl_run_memory_max(run));
-	w->st = (struct fl_wstate){
-		.out = &w->out, .budget = &w->budget, .lateness = spec.lateness, .wm = FL_TIME_MIN
-	};
+	fl_budget_init(&w->budget, SIZE_MAX);
+	w->st = (struct fl_wstate){ .out = &w->out,
+				    .budget = &w->budget,
+				    .spill = &w->spill,
+				    .lateness = spec.lateness,
+				    .wm = FL_TIME_MIN,
+				    .past = FL_TIME_MIN };
 	fl_slab_init(&w->st.slab, &w->budget);
 	if (check_inputs(run, err) < 0)
 		return err->code;
@@ -262,7 +323,8 @@ open(void *self, struct fl_run *run, const struct fl_join_options *o, struct fl_
 		return err->code;
 	else
 		fl_wslices_init(&w->slices, &w->st, &windows);
-	if (fl_pairs_open(&w->out.pairs, run, o, NULL, &form, err) < 0 || open_late(w, o, err) < 0)
+	if (fl_pairs_open(&w->out.pairs, run, o, NULL, &form, err) < 0 ||
+	    open_late(w, o, err) < 0 || open_spill(w, err) < 0)
 		return err->code;
 	free(fl_run_out(run)->time);
 	fl_run_out(run)->time = fl_xstrdup("window_time");
@@ -295,6 +357,7 @@ release(void *self)
 
 	if (!w->run)
 		return;
+	fl_spill_close(&w->spill);
 	fl_wslices_release(&w->slices);
 	fl_wsessions_release(&w->sessions);
 	fl_slab_release(&w->st.slab);
@@ -304,6 +367,7 @@ release(void *self)
 	fl_buf_release(&w->scratch);
 	fl_buf_release(&w->packed);
 	fl_buf_release(&w->pool);
+	fl_buf_release(&w->rows);
 }
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
@@ -316,10 +380,11 @@ snapshot(void *self, struct fl_save *s)
 {
 	struct windowed *w = self;
 
-	fl_pairs_save(&w->out.pairs, w->what, s);
-	fl_save_section(s, "clock", 1, NULL);
-	fl_save_int(s, "watermark", w->st.wm);
-	fl_save_int(s, "arrivals", (int64_t)w->seq);
+	fl_join_save(&w->out.pairs, w->what, w->st.wm, w->seq, s);
+	if (fl_spill_on_disk(&w->spill)) {
+		fl_spill_save(&w->spill, s);
+		return;
+	}
 	fl_save_section(s, "rows", 1, "{\"namespace\":\"window\",\"value\":\"row\"}");
 	if (w->by_session)
 		fl_wsessions_save(&w->sessions, s);
@@ -328,33 +393,18 @@ snapshot(void *self, struct fl_save *s)
 }
 
 static int
-load_clock(struct windowed *w, struct fl_load *l, struct fl_err *err)
-{
-	struct fl_state_entry e;
-	int64_t seq;
-	int rc;
-
-	while ((rc = fl_load_entry(l, &e, err)) > 0) {
-		if (fl_state_is(&e, "watermark"))
-			rc = fl_state_int(&e, &w->st.wm, err);
-		else if (fl_state_is(&e, "arrivals") && (rc = fl_state_int(&e, &seq, err)) == 0)
-			w->seq = (uint64_t)seq;
-		if (rc < 0)
-			return rc;
-	}
-	return rc;
-}
-
-static int
-load_row(struct windowed *w, const struct fl_state_entry *e, struct fl_load *l, struct fl_err *err)
+load_row(void *self, const struct fl_state_section *s, const struct fl_state_entry *e,
+	 struct fl_load *l, struct fl_err *err)
 {
 	struct fl_key key = { .p = e->key, .len = e->key_len, .tags = e->key_tags };
 	enum fl_join_side side = FL_JOIN_SIDE_LEFT;
 	uint32_t len = e->value_len - SAVED_BYTES;
 	const char *p = e->value + SAVED_BYTES;
+	struct windowed *w = self;
 	struct fl_window window;
 	uint64_t seq;
 
+	(void)s;
 	if (e->value_len < SAVED_BYTES || e->ns_len != 2 * sizeof(int64_t) ||
 	    (uint8_t)e->value[0] > 1 || fl_row_check(p, len, err) < 0)
 		return fl_load_damaged(l, "a kept row", err);
@@ -363,47 +413,42 @@ load_row(struct windowed *w, const struct fl_state_entry *e, struct fl_load *l, 
 	memcpy(&window.start, e->ns, sizeof window.start);
 	memcpy(&window.end, e->ns + sizeof window.start, sizeof window.end);
 	fl_pairs_rehash(&w->out.pairs, &key);
+	w->st.past = w->st.wm;
 	if (w->by_session) {
 		if (fl_wsessions_load(&w->sessions, side, &key, &window, seq, p, len, err) < 0)
 			return err->code;
 	} else if (fl_wslices_load(&w->slices, side, &key, &window, seq, p, len, err) < 0) {
 		return err->code;
 	}
-	return fl_budget_check(&w->budget, 0, err);
+	if (fl_budget_check(&w->budget, 0, err) < 0)
+		return err->code;
+	return fl_spill_trim(&w->spill, err);
 }
 
-static int
-load_rows(struct windowed *w, struct fl_load *l, struct fl_err *err)
-{
-	struct fl_state_entry e;
-	int rc;
-
-	while ((rc = fl_load_entry(l, &e, err)) > 0)
-		if (load_row(w, &e, l, err) < 0)
-			return err->code;
-	return rc;
-}
+static const struct fl_join_section sections[] = {
+	{ "rows", 1, load_row },
+	{ NULL, 0, NULL },
+};
 
 static int
 restore(void *self, struct fl_load *l, struct fl_err *err)
 {
 	struct windowed *w = self;
-	struct fl_state_section s;
-	int rc;
+	int rc = fl_join_restore(&w->out.pairs, &w->spill, w->what, &w->st.wm, &w->seq, sections, w,
+				 l, err);
 
-	while ((rc = fl_load_section(l, &s, err)) > 0) {
-		if (strcmp(s.name, FL_PAIRS_SECTION) == 0)
-			rc = fl_pairs_load(&w->out.pairs, w->what, l, err);
-		else if (strcmp(s.name, "clock") == 0)
-			rc = load_clock(w, l, err);
-		else if (strcmp(s.name, "rows") == 0)
-			rc = load_rows(w, l, err);
-		else
-			rc = fl_load_unknown(l, &s, err);
-		if (rc < 0)
-			return rc;
-	}
+	w->st.past = w->st.wm;
+	if (rc == 0 && !w->by_session)
+		fl_wslices_know(&w->slices);
 	return rc;
+}
+
+static int
+before_snapshot(void *self, struct fl_err *err)
+{
+	struct windowed *w = self;
+
+	return fl_spill_checkpoint(&w->spill, err);
 }
 
 static size_t
@@ -411,7 +456,7 @@ state_bytes(const void *self)
 {
 	const struct windowed *w = self;
 
-	return w->st.slab.in_use;
+	return fl_spill_on_disk(&w->spill) ? 0 : w->st.slab.in_use;
 }
 
 const struct fl_join_engine fl_join_windowed = {
@@ -424,6 +469,7 @@ const struct fl_join_engine fl_join_windowed = {
 	.end = end,
 	.snapshot = snapshot,
 	.restore = restore,
+	.before_snapshot = before_snapshot,
 	.state_bytes = state_bytes,
 	.release = release,
 };

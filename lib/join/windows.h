@@ -9,7 +9,7 @@
 
 #include "join/pairs.h"
 #include "join/slab.h"
-#include "state/table.h"
+#include "run/spill.h"
 #include "time/window.h"
 
 /* A kept row. */
@@ -65,13 +65,38 @@ void fl_wcell_free(struct fl_wcell *c, struct fl_slab *slab);
 void fl_wcell_save(const struct fl_wcell *c, const struct fl_window *w, const struct fl_key *key,
 		   struct fl_save *s, struct fl_buf *value);
 
+/*
+ * The same for a value on disk: fl_wcell_encode appends the rows of a cell to out, and
+ * fl_wcell_decode takes `rows` rows (UINT64_MAX: all that there are) from the front of *value
+ * and adds them to a cell. FL_EDATA.
+ */
+void fl_wcell_encode(const struct fl_wcell *c, struct fl_buf *out);
+int fl_wcell_decode(struct fl_wcell *c, struct fl_slab *slab, struct fl_bytes *value, uint64_t rows,
+		    struct fl_err *err);
+
+/* How many rows there are. */
+uint64_t fl_wcell_rows(const struct fl_wcell *c);
+
 /* What slices and sessions share. */
 struct fl_wstate {
 	struct fl_wpairs *out;
 	struct fl_budget *budget;
+	struct fl_spill *spill;
 	struct fl_slab slab;
 	int64_t lateness;
 	int64_t wm;
+	int64_t past; /* what was due at or before it has fired, or gone; after wm only while
+			 the watermark moves on */
+};
+
+/* Records of a batch that are about to be added. */
+struct fl_wahead {
+	const struct fl_key *keys; /* of all records of the batch */
+	const int64_t *time;
+	const int64_t *wm;
+	uint64_t seq;         /* of the batch's first record */
+	const uint32_t *rows; /* which they are */
+	uint32_t count;
 };
 
 /* ---- slices: tumble, slide, cumulate ---- */
@@ -84,8 +109,11 @@ struct fl_wslices {
 	int64_t next_end;     /* of the window that fires next; FL_TIME_MAX: none */
 	int64_t next_drop;    /* watermark at which a slice goes */
 	struct fl_table keys; /* of a window of several slices, for the time of firing */
-	struct fl_buf groups, links, cells;
+	struct fl_buf groups, links, cells, ahead, entries;
+	struct fl_window firing; /* on disk: the window in hand */
 };
+
+extern const struct fl_spill_ops fl_wslices_spill; /* self: the slices */
 
 void fl_wslices_init(struct fl_wslices *s, struct fl_wstate *st, const struct fl_windows *w);
 void fl_wslices_release(struct fl_wslices *s);
@@ -94,6 +122,12 @@ void fl_wslices_release(struct fl_wslices *s);
 int fl_wslices_add(struct fl_wslices *s, enum fl_join_side side, const struct fl_key *key,
 		   int64_t time, uint64_t seq, const char *p, uint32_t len, bool *ret_late,
 		   struct fl_err *err);
+
+/* On disk: bring what is kept of the keys of these records, in sorted batches. */
+int fl_wslices_bring(struct fl_wslices *s, const struct fl_wahead *a, struct fl_err *err);
+
+/* What was restored is on disk: know its slices. */
+void fl_wslices_know(struct fl_wslices *s);
 
 /* The watermark moves on: fire what is due, and set st->wm. */
 int fl_wslices_advance(struct fl_wslices *s, int64_t wm, struct fl_err *err);
@@ -112,13 +146,17 @@ struct fl_wsessions {
 	struct fl_table table; /* key -> its sessions */
 	struct fl_buf heap;    /* timers */
 	struct fl_buf gone;    /* sessions that go when all is told */
+	struct fl_buf entries;
 };
+
+extern const struct fl_spill_ops fl_wsessions_spill; /* self: the sessions */
 
 void fl_wsessions_init(struct fl_wsessions *s, struct fl_wstate *st, int64_t gap);
 void fl_wsessions_release(struct fl_wsessions *s);
 int fl_wsessions_add(struct fl_wsessions *s, enum fl_join_side side, const struct fl_key *key,
 		     int64_t time, uint64_t seq, const char *p, uint32_t len, bool *ret_late,
 		     struct fl_err *err);
+int fl_wsessions_bring(struct fl_wsessions *s, const struct fl_wahead *a, struct fl_err *err);
 int fl_wsessions_advance(struct fl_wsessions *s, int64_t wm, struct fl_err *err);
 void fl_wsessions_save(const struct fl_wsessions *s, struct fl_save *to);
 int fl_wsessions_load(struct fl_wsessions *s, enum fl_join_side side, const struct fl_key *key,
