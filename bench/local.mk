@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # What bench/ adds to the distribution; included by the top Makefile.am, which has set
-# EXTRA_DIST before. Nothing here is built or installed by make: bench/run compiles
-# what it needs.
+# EXTRA_DIST before. Nothing here is built or installed by make: the commands
+# here compile what they need.
 
 EXTRA_DIST += \
 	bench/README.md \
 	bench/canon.c \
+	bench/checkpoints \
 	bench/flink/README.md \
 	bench/flink/pom.xml \
 	bench/flink/queries \
@@ -13,6 +14,7 @@ EXTRA_DIST += \
 	bench/flink/src \
 	bench/gen.c \
 	bench/latency.c \
+	bench/measure.py \
 	bench/nexmark/README.md \
 	bench/nexmark/compare \
 	bench/nexmark/generate \

@@ -50,6 +50,7 @@ EXTRA_DIST += tests/package.bats
 TESTS_UNIT = \
 	tests/unit/t-agg \
 	tests/unit/t-align \
+	tests/unit/t-behind \
 	tests/unit/t-checkpoint \
 	tests/unit/t-csv \
 	tests/unit/t-expr \
@@ -58,7 +59,9 @@ TESTS_UNIT = \
 	tests/unit/t-jsonl \
 	tests/unit/t-number \
 	tests/unit/t-paths \
+	tests/unit/t-rankdisk \
 	tests/unit/t-runner \
+	tests/unit/t-spill \
 	tests/unit/t-state \
 	tests/unit/t-stream \
 	tests/unit/t-time \
@@ -83,6 +86,7 @@ FUZZERS = \
 EXTRA_DIST += \
 	$(TESTS_BATS) \
 	$(TESTS_FAULT) \
+	tests/changelog/prefixes.c \
 	tests/examples \
 	tests/checkpoints \
 	tests/fault/case \
@@ -184,7 +188,8 @@ TESTS_ENV = \
 		FLUE_FAULT_BIN FLUE_FAULT_LIB ASAN_OPTIONS UBSAN_OPTIONS;
 AM_TESTS_ENVIRONMENT = $(TESTS_ENV)
 
-# make chaos KILLS=100000 [SEED=1]: random kills of all lines, any number.
+# make chaos KILLS=100000 [SEED=1]: random kills of all lines, any number; with
+# ROWS=10000000 EVERY=1s SPREAD_MS=9000 KILLS=20 'LINES=chain table' of long ones.
 KILLS = 5000
 chaos: $(FAULT_TOOLS)
 	$(TESTS_ENV) SEED=$(SEED) KILLS=$(KILLS) $(srcdir)/tests/fault/random
@@ -196,9 +201,11 @@ faults: $(FAULT_TOOLS) $(FAULT_LIBS) all
 	$(TESTS_ENV) POWERLOSS_SECONDS=0 $(srcdir)/tests/fault/powerloss
 .PHONY: faults
 
-# make changelog-campaign SEEDS=10000 [SEED=1]: random changelogs against SQLite.
+# make changelog-campaign SEEDS=10000 [SEED=1] [STATE="--backend rocksdb --max-memory 4K"]:
+# random changelogs against SQLite; STATE: options of what keeps state.
 SEED = 1
 SEEDS = 1000
+STATE =
 changelog-campaign: all
 	$(TESTS_ENV) FLUE_SEED=$(SEED) FLUE_SEEDS=$(SEEDS) FLUE_STATE='$(STATE)' \
 		$(BATS) $(srcdir)/tests/changelog.bats

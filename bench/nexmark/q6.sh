@@ -3,7 +3,7 @@
 # q6: the average winning bid of a seller's last eleven auctions, at each of them, in the
 # order of the winning bids, of equal times in that of the auctions. Flink cannot run it.
 # The winning bid of an auction is certain only at the end, so only then is anything ordered:
-# by frank, as fover keeps the order of arrival where times are equal.
+# by fsort, as fover, without event time, takes rows as they come.
 set -euo pipefail
 
 auctions() {
@@ -20,7 +20,6 @@ fmap --only auction=.bid.auction price=.bid.price \
 	fkeyby auction |
 	fjoin --on 'dateTime between opened and expires' <(auctions "$1/events.jsonl") |
 	fkeyby auction,seller | frank 1 --by 'price desc' |
-	fkeyby seller | frank 1000000 --by 'dateTime, auction' --ocsv |
-	fkeyby --icsv --time dateTime --watermark 36500d seller |
+	fkeyby seller | fsort --by 'dateTime, auction' |
 	fover --rows 10 'total=sum(price)' 'n=count(price)' |
 	fmap --only seller=seller 'avg=div(total, n)' --ocsv
