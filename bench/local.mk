@@ -64,6 +64,7 @@ EXTRA_DIST += \
 	bench/peers/flink/views.sql \
 	bench/peers/minutes.awk \
 	bench/peers/minutes.mlr \
+	bench/peers/naive.cc \
 	bench/peers/plain.c \
 	bench/peers/time.awk \
 	bench/peers/w1.awk \

@@ -56,6 +56,14 @@ def flue_pipeline(workload, data):
             ["fwindow", *window], reduce]
 
 
+def region(pipeline, files, directory, result, begin=(), commit=()):
+    """A pipeline that reads `files`, between fcheckpoint begin and commit."""
+    first, *rest = ([word for word in stage if word not in files and word != "--ocsv"]
+                    for stage in pipeline)
+    return [["fcheckpoint", "begin", "-d", directory, *begin, *files], first, *rest,
+            ["fcheckpoint", "commit", "--ocsv", "-o", result, *commit]]
+
+
 class Peer:
     """One competitor. `kind` is floor, engine (the floors are about these) or tool."""
 
