@@ -30,7 +30,6 @@ TESTS_BATS = \
 	tests/golden.bats \
 	tests/help-man.bats \
 	tests/install.bats \
-	tests/layers.bats \
 	tests/man-examples.bats \
 	tests/nexmark.bats \
 	tests/properties.bats \
@@ -41,11 +40,12 @@ TESTS_BATS = \
 	tests/rules.bats \
 	tests/symbols.bats
 
-# The Debian packages are built by themselves, with flags of their own: once is enough.
+# The Debian packages are built by themselves, with flags of their own, and the sources are
+# the same in every build: once is enough.
 if !ENABLE_SANITIZE
-TESTS_BATS += tests/package.bats
+TESTS_BATS += tests/layers.bats tests/package.bats
 endif
-EXTRA_DIST += tests/package.bats
+EXTRA_DIST += tests/layers.bats tests/package.bats
 
 TESTS_UNIT = \
 	tests/unit/t-agg \
@@ -112,7 +112,9 @@ EXTRA_DIST += \
 # the other tests with sanitizers, too.
 if ENABLE_SANITIZE
 TESTS = $(TESTS_UNIT) $(TESTS_BATS)
+FEWER_SEEDS = : $${FLUE_SEEDS:=10}; export FLUE_SEEDS;
 else
+FEWER_SEEDS =
 TESTS = $(TESTS_UNIT) $(TESTS_BATS) $(TESTS_FAULT)
 endif
 check_PROGRAMS += $(TESTS_UNIT)
@@ -182,6 +184,7 @@ TESTS_ENV = \
 	FLUE_CXX='$(CXX)'; \
 	FLUE_FAULT_BIN='$(abs_builddir)/tests/fault/bin'; \
 	FLUE_FAULT_LIB='$(abs_builddir)/tests/fault/lib'; \
+	$(FEWER_SEEDS) \
 	ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=1:$$ASAN_OPTIONS; \
 	UBSAN_OPTIONS=exitcode=99:print_stacktrace=1:$$UBSAN_OPTIONS; \
 	export PATH FLUE_BIN FLUE_BUILD FLUE_SOURCE FLUE_TOOLS FLUE_VERSION FLUE_CC FLUE_CXX \

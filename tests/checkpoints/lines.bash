@@ -4,6 +4,7 @@
 # The lines whose checkpoints are kept, one or more for each kind of state. begin_options
 # output and the directory are the caller's.
 
+# shellcheck disable=SC2034
 lines=(tumble slide session trigger groups interval regular rank dedup over union)
 
 make_log() {
