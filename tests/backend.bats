@@ -481,7 +481,7 @@ table() {
 @test "fjoin: the same table on disk, of regular joins and of changelogs" {
 	local kind input on
 
-	make_sides 3000
+	make_sides 4000
 	for input in 'fkeyby k' changes; do
 		for kind in inner left right full semi anti; do
 			for on in true 'v + v_r > 90'; do
@@ -567,7 +567,7 @@ join_survives() {
 	done
 	run join_line full --between=-10s,10s
 	assert_output --partial 'damaged'
-	assert_output --regexp '65 65 0 65|65 65 65 65'
+	assert_output --regexp '65 65 (0|65|141) 65'
 	rm -r ck
 	mv good ck
 	join_line() {
