@@ -224,6 +224,8 @@ lib_libflue_a_SOURCES = \
 	lib/run/stats.h \
 	lib/run/writeback.c \
 	lib/run/writeback.h \
+	lib/state/areas.c \
+	lib/state/areas.h \
 	lib/state/backend.c \
 	lib/state/backend.h \
 	lib/state/behind.c \
@@ -316,6 +318,7 @@ flue_run_HEADERS = \
 	lib/run/opt.h
 flue_statedir = $(includedir)/flue/state
 flue_state_HEADERS = \
+	lib/state/areas.h \
 	lib/state/key.h \
 	lib/state/table.h
 flue_streamdir = $(includedir)/flue/stream

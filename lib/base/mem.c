@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/err.h"
 
@@ -71,6 +72,43 @@ char *
 fl_xstrdup(const char *s)
 {
 	return fl_xstrndup(s, strlen(s));
+}
+
+void *
+fl_pages_new(size_t bytes)
+{
+	size_t whole = bytes + FL_PAGES_UNIT, before, behind;
+	char *p;
+
+	if (whole < bytes)
+		out_of_memory(SIZE_MAX);
+	p = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		out_of_memory(bytes);
+	before = -(uintptr_t)p & (FL_PAGES_UNIT - 1);
+	behind = FL_PAGES_UNIT - before;
+	if (before)
+		(void)munmap(p, before);
+	(void)munmap(p + before + bytes, behind);
+	(void)madvise(p + before, bytes, MADV_HUGEPAGE); /* a hint; not every kernel has them */
+	return p + before;
+}
+
+void
+fl_pages_free(void *p, size_t bytes)
+{
+	(void)munmap(p, bytes);
+}
+
+void
+fl_pages_prepare(void *p, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+	(void)madvise(p, bytes, MADV_POPULATE_WRITE);
+#else
+	(void)p;
+	(void)bytes;
+#endif
 }
 
 void

@@ -26,6 +26,18 @@ char *fl_xstrndup(const char *s, size_t n); /* copies n bytes (NULs too), adds a
 char *fl_xstrdup(const char *s);
 
 /*
+ * Zeroed memory straight from the system, aligned to 2 MiB, in huge pages where the kernel
+ * has them; bytes are a multiple of that unit. For what is large and stays for long: it is
+ * resident as a whole once it is touched.
+ */
+#define FL_PAGES_UNIT FL_MIB(2)
+void *fl_pages_new(size_t bytes);
+void fl_pages_free(void *p, size_t bytes);
+
+/* Have the system give the memory of pages now, not when they are touched. A hint. */
+void fl_pages_prepare(void *p, size_t bytes);
+
+/*
  * A growable array of bytes. data may move at every call that can grow it.
  * Never shrinks; fl_buf_clear keeps the storage. A zeroed struct is valid.
  */

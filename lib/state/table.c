@@ -10,12 +10,18 @@
 
 #define CHUNK_BYTES FL_KIB(64)
 #define INDEX_MIN 64u
+#define INDEX_LARGE (UINT32_C(1) << 22) /* slots; 32 MiB */
+#define AREAS_FROM FL_MIB(4)            /* in use: what comes then is taken from areas */
 #define EXPECT_MAX (UINT64_C(64) << 20)
-#define BLOCK 32u /* keys looked up together: enough to hide a cache miss each */
+#define PARTS 256u                   /* of the index, when a table is filled */
+#define FILL_MAX (UINT32_C(4) << 20) /* entries put into the index at once */
+#define AHEAD_FROM FL_MIB(64)        /* a table for which memory is prepared by a thread */
+#define BLOCK 32u                    /* keys looked up together: enough to hide a cache miss each */
 
 struct fl_chunk {
 	struct fl_chunk *next; /* in the budget's spare list */
 	size_t bytes;
+	bool in_area;
 	_Alignas(64) char data[];
 };
 
@@ -37,6 +43,7 @@ fl_budget_release(struct fl_budget *b)
 		free(c);
 	}
 	b->spare_count = 0;
+	fl_areas_release(&b->areas);
 }
 
 int
@@ -66,7 +73,13 @@ chunk_take(struct fl_budget *b, size_t bytes, struct fl_err *err)
 		b->spare_count--;
 		return c;
 	}
-	c = fl_xmalloc(sizeof *c + bytes);
+	c = b->used >= AREAS_FROM ? fl_areas_take(&b->areas, sizeof *c + bytes) : NULL;
+	if (c) {
+		c->in_area = true;
+	} else {
+		c = fl_xmalloc(sizeof *c + bytes);
+		c->in_area = false;
+	}
 	c->bytes = bytes;
 	return c;
 }
@@ -76,6 +89,10 @@ static void
 chunk_give(struct fl_budget *b, struct fl_chunk *c)
 {
 	b->used -= c->bytes;
+	if (c->in_area) {
+		fl_areas_give(&b->areas, c);
+		return;
+	}
 	if (b->spare_count >= 64 || (b->spare && b->spare->bytes != c->bytes)) {
 		free(c);
 		return;
@@ -123,6 +140,22 @@ index_bytes(const struct fl_table *t)
 	return t->index ? ((size_t)t->mask + 1) * sizeof *t->index : 0;
 }
 
+/* Zeroed. A large one is in huge pages: it is looked up anywhere. */
+static uint64_t *
+index_new(size_t bytes)
+{
+	return bytes < FL_PAGES_UNIT ? fl_xcalloc(1, bytes) : fl_pages_new(bytes);
+}
+
+static void
+index_free(uint64_t *index, size_t bytes)
+{
+	if (bytes < FL_PAGES_UNIT)
+		free(index);
+	else
+		fl_pages_free(index, bytes);
+}
+
 void
 fl_table_clear(struct fl_table *t)
 {
@@ -137,7 +170,7 @@ fl_table_clear(struct fl_table *t)
 	for (uint32_t i = 0; i < t->chunk_count; i++)
 		chunk_give(t->budget, t->chunk[i]);
 	t->budget->used -= index_bytes(t) + t->long_keys;
-	free(t->index);
+	index_free(t->index, index_bytes(t));
 	t->index = NULL;
 	t->mask = t->count = t->live = t->chunk_count = t->free = 0;
 	t->reused = false;
@@ -197,16 +230,23 @@ find(const struct fl_table *t, const struct fl_key *key)
 	return s;
 }
 
-/* Double the index (or make the first one), so that it stays at most half full. */
+/* How many keys an index may have: half of its slots; much of them where they are many. */
+static uint64_t
+keys_max(uint32_t slots)
+{
+	return slots < INDEX_LARGE ? slots / 2 : (uint64_t)slots * 3 / 4;
+}
+
+/* Double the index (or make the first one), so that it has room for so many keys. */
 static int
 index_grow(struct fl_table *t, uint32_t need, struct fl_err *err)
 {
 	uint32_t slots = t->index ? t->mask + 1 : INDEX_MIN;
 	uint64_t *old = t->index;
 	uint32_t old_slots = old ? t->mask + 1 : 0;
-	size_t bytes;
+	size_t bytes, old_bytes = index_bytes(t);
 
-	while (slots / 2 < need) {
+	while (keys_max(slots) < need) {
 		if (slots > UINT32_MAX / 2)
 			return fl_fail(err, FL_ELIMIT, "more than a billion keys");
 		slots *= 2;
@@ -216,8 +256,8 @@ index_grow(struct fl_table *t, uint32_t need, struct fl_err *err)
 	bytes = (size_t)slots * sizeof *t->index;
 	if (fl_budget_check(t->budget, bytes, err) < 0)
 		return err->code;
-	t->budget->used += bytes - index_bytes(t);
-	t->index = fl_xcalloc(slots, sizeof *t->index);
+	t->budget->used += bytes - old_bytes;
+	t->index = index_new(bytes);
 	t->mask = slots - 1;
 	for (uint32_t i = 0; i < old_slots; i++) {
 		uint32_t s;
@@ -228,7 +268,7 @@ index_grow(struct fl_table *t, uint32_t need, struct fl_err *err)
 			;
 		t->index[s] = old[i];
 	}
-	free(old);
+	index_free(old, old_bytes);
 	return 0;
 }
 
@@ -352,6 +392,110 @@ fl_table_expect(struct fl_table *t, uint64_t keys)
 	if (keys <= EXPECT_MAX)
 		(void)index_grow(t, (uint32_t)keys, &ignored);
 }
+
+/* ---- filling ------------------------------------------------------------------------ */
+
+void
+fl_table_fill_begin(struct fl_table *t, uint64_t keys)
+{
+	struct fl_err ignored;
+	uint64_t bytes = keys <= EXPECT_MAX ? keys * t->entry_size : 0;
+
+	fl_table_expect(t, keys);
+	if (bytes >= AHEAD_FROM && index_bytes(t) >= FL_PAGES_UNIT &&
+	    fl_budget_check(t->budget, bytes, &ignored) == 0)
+		fl_areas_expect(&t->budget->areas, bytes, t->index, index_bytes(t));
+}
+
+int
+fl_table_fill(struct fl_table *t, const struct fl_key *keys, uint32_t n, uint64_t seq,
+	      struct fl_entry **ret, struct fl_err *err)
+{
+	uint32_t number;
+
+	for (uint32_t i = 0; i < n; i++) {
+		ret[i] = entry_new(t, &keys[i], seq + i, &number, err);
+		if (!ret[i])
+			return err->code;
+	}
+	return 0;
+}
+
+/* Put a slot where it belongs; false: its key is there. */
+static bool
+index_put(struct fl_table *t, uint64_t slot)
+{
+	uint32_t s;
+
+	for (s = home(t, (uint32_t)(slot >> 32)); t->index[s]; s = (s + 1) & t->mask) {
+		struct fl_key key;
+
+		if (t->index[s] >> 32 != slot >> 32)
+			continue;
+		key = fl_entry_key(entry_of(t, slot)); /* rare: it is not near */
+		if (same_key(entry_of(t, t->index[s]), &key))
+			return false;
+	}
+	t->index[s] = slot;
+	return true;
+}
+
+/*
+ * Entries from .. from + n - 1 into the index, one part of it after the other: each is small
+ * enough for the cache, and for the TLB.
+ */
+static bool
+index_part(struct fl_table *t, uint32_t from, uint32_t n, uint64_t *slot, uint64_t *sorted)
+{
+	uint32_t end[PARTS] = { 0 }, shift = 0, sum = 0;
+
+	while (t->mask >> shift >= PARTS)
+		shift++;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t hash = fl_table_at(t, from + i)->hash;
+
+		slot[i] = hash << 32 | (from + i + 1);
+		end[home(t, (uint32_t)hash) >> shift]++;
+	}
+	for (uint32_t i = 0; i < PARTS; i++) {
+		uint32_t count = end[i];
+
+		end[i] = sum;
+		sum += count;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		sorted[end[home(t, (uint32_t)(slot[i] >> 32)) >> shift]++] = slot[i];
+	for (uint32_t i = 0; i < n; i++) {
+		if (i + BLOCK < n)
+			__builtin_prefetch(&t->index[home(t, (uint32_t)(sorted[i + BLOCK] >> 32))],
+					   1);
+		if (!index_put(t, sorted[i]))
+			return false;
+	}
+	return true;
+}
+
+int
+fl_table_filled(struct fl_table *t, struct fl_err *err)
+{
+	uint32_t most = t->count < FILL_MAX ? t->count : FILL_MAX;
+	uint64_t *scratch;
+	bool differ = true;
+
+	fl_areas_settle(&t->budget->areas);
+	if (index_grow(t, t->count, err) < 0)
+		return err->code;
+	scratch = fl_xmalloc(2 * (size_t)most * sizeof *scratch);
+	for (uint32_t done = 0; done < t->count && differ; done += most) {
+		uint32_t n = t->count - done < most ? t->count - done : most;
+
+		differ = index_part(t, done, n, scratch, scratch + most);
+	}
+	free(scratch);
+	return differ ? 0 : 1;
+}
+
+/* ---- deleting ------------------------------------------------------------------------ */
 
 /*
  * Empty a slot of the index: what comes behind it in its run moves up, so that

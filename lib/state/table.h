@@ -26,6 +26,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "state/areas.h"
 #include "state/key.h"
 
 #define FL_KEY_GROUPS 128u
@@ -37,6 +38,7 @@ struct fl_budget {
 	size_t used;            /* held by tables, without what is kept spare */
 	struct fl_chunk *spare; /* blocks given back */
 	size_t spare_count;
+	struct fl_areas areas; /* of blocks, once there is much */
 };
 
 void fl_budget_init(struct fl_budget *b, size_t max);
@@ -101,6 +103,18 @@ int fl_table_put(struct fl_table *t, const struct fl_key *keys, const uint32_t *
  * is beyond 64 M, or the budget, is left to fl_table_put.
  */
 void fl_table_expect(struct fl_table *t, uint64_t keys);
+
+/*
+ * To fill an empty table with many entries, whose keys differ, faster than fl_table_put
+ * does: fl_table_fill_begin with about how many, as fl_table_expect; fl_table_fill for some
+ * of them at a time, which get arrival numbers from seq; then fl_table_filled, before which
+ * nothing else may be called but fl_table_at, fl_table_clear and fl_table_release.
+ * fl_table_filled is 1 where two keys were the same: what is in the table is of no use.
+ */
+void fl_table_fill_begin(struct fl_table *t, uint64_t keys);
+int fl_table_fill(struct fl_table *t, const struct fl_key *keys, uint32_t n, uint64_t seq,
+		  struct fl_entry **ret, struct fl_err *err);
+int fl_table_filled(struct fl_table *t, struct fl_err *err);
 
 void fl_table_delete(struct fl_table *t, struct fl_entry *e);
 

@@ -133,8 +133,7 @@ has_expired(const struct fl_groups *g, struct fl_entry *e)
 {
 	int64_t age;
 
-	return g->ttl_ms &&
-	       !__builtin_sub_overflow(fl_run_now(g->run), *written_of(g, e), &age) &&
+	return g->ttl_ms && !__builtin_sub_overflow(fl_run_now(g->run), *written_of(g, e), &age) &&
 	       age >= g->ttl_ms;
 }
 
@@ -189,8 +188,7 @@ static void
 encode_whole(void *self, int64_t ns, struct fl_entry *e, struct fl_buf *out)
 {
 	struct fl_groups *g = self;
-	struct stored_group stored = { *records_of(e), written_ms(g, e),
-				       e->flags & ENTRY_TOLD };
+	struct stored_group stored = { *records_of(e), written_ms(g, e), e->flags & ENTRY_TOLD };
 
 	(void)ns;
 	if (*records_of(e) == 0 || has_expired(g, e))
@@ -893,7 +891,7 @@ fl_groups_load(struct fl_groups *g, struct fl_load *l, struct fl_err *err)
 	if (rc == 0)
 		rc = load_state(g, &w, l, err);
 	if (rc == 0 && !on_disk(g))
-		fl_table_expect(&g->table, w.entries);
+		fl_table_fill_begin(&g->table, w.entries);
 	rc = rc == 1 ? 0 : rc;
 	while (rc == 0 && (rc = fl_window_load_entries(b, l, false, &g->keys, err)) > 0)
 		rc = load_entries(g, w.loader, l, b, err);

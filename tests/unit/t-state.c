@@ -254,11 +254,59 @@ timers(void)
 	fl_timers_release(&t);
 }
 
+/* A table that is filled at once: more than a thread prepares, areas, a large index. */
+static void
+table_filled(void)
+{
+	enum { COUNT = 1200000, AT_ONCE = 1000 };
+	struct fl_key *keys = calloc(AT_ONCE, sizeof *keys);
+	struct fl_entry **e = calloc(AT_ONCE, sizeof(struct fl_entry *));
+	char(*text)[24] = calloc(AT_ONCE, sizeof *text);
+	struct fl_budget budget;
+	struct fl_table t;
+	struct fl_err err = { 0 };
+	bool good = true;
+
+	fl_budget_init(&budget, SIZE_MAX);
+	fl_table_init(&t, &budget, 4 * sizeof(int64_t));
+	for (int same = 0; same < 2; same++) {
+		fl_table_fill_begin(&t, COUNT);
+		for (unsigned i = 0; i < COUNT && good; i += AT_ONCE) {
+			for (unsigned j = 0; j < AT_ONCE; j++) {
+				unsigned k = same && i + j == COUNT - 1 ? 5 : i + j;
+
+				keys[j].p = text[j];
+				keys[j].len = (uint32_t)sprintf(text[j],
+								k % 9 ? "%u" : "key number %9u", k);
+				keys[j].hash = (uint32_t)(k / 2 * 2654435761u);
+			}
+			good = fl_table_fill(&t, keys, AT_ONCE, i, e, &err) == 0;
+		}
+		tap_ok(good && fl_table_filled(&t, &err) == same,
+		       same ? "filled: a key that is there twice is found"
+			    : "filled: no key is there twice");
+		for (unsigned j = 0; j < AT_ONCE && !same; j++) {
+			struct fl_entry *found = fl_table_get(&t, &keys[j]);
+
+			good = good && found && found->seq == COUNT - AT_ONCE + j;
+		}
+		tap_ok(good && t.live == COUNT, "filled: all are found");
+		fl_table_clear(&t);
+		tap_ok(budget.used == 0, "filled: all memory is given back");
+	}
+	fl_table_release(&t);
+	fl_budget_release(&budget);
+	free(keys);
+	free(e);
+	free(text);
+}
+
 int
 main(void)
 {
 	table_model();
 	table_order();
+	table_filled();
 	budget();
 	keys();
 	timers();
