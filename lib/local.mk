@@ -311,7 +311,8 @@ flue_checkpoint_HEADERS = \
 flue_exprdir = $(includedir)/flue/expr
 flue_expr_HEADERS = \
 	lib/expr/agg.h \
-	lib/expr/expr.h
+	lib/expr/expr.h \
+	lib/expr/place.h
 flue_rundir = $(includedir)/flue/run
 flue_run_HEADERS = \
 	lib/run/op.h \
