@@ -164,6 +164,9 @@ tests_fault_lib_record_so_LDFLAGS = $(FLUE_CODEGEN) -shared
 tests_fault_lib_record_so_LDADD =
 tests_fault_lib_replay_SOURCES = tests/fault/replay.c
 
+# A script beside failing.c: not to be made from it, as make would by itself.
+tests/fault/failing: ;
+
 # Both kinds print TAP, which Automake's driver reads: each test case counts.
 TEST_EXTENSIONS = .bats
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
