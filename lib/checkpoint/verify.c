@@ -191,7 +191,7 @@ fl_ck_hash_files(const struct fl_ckdir *d, uint64_t id, struct fl_ck_op *op,
 	int rc = list_files(d, id, op, &names, err);
 
 	files_dir(op, dir);
-	for (const char *p = names.data; rc == 0 && p < names.data + names.len;
+	for (const char *p = names.data; rc == 0 && p && p < names.data + names.len;
 	     p += strlen(p) + 1) {
 		op->files = fl_xreallocarray(op->files, (size_t)op->file_count + 1,
 					     sizeof *op->files);
@@ -232,7 +232,7 @@ check_foreign(const struct fl_ckdir *d, uint64_t id, const struct fl_ck_op *op, 
 	int rc = list_files(d, id, op, &names, err);
 
 	files_dir(op, dir);
-	for (const char *p = names.data; rc == 0 && p < names.data + names.len;
+	for (const char *p = names.data; rc == 0 && p && p < names.data + names.len;
 	     p += strlen(p) + 1) {
 		fl_ck_path(path, id, dir);
 		if (!is_listed(op, dir, p))

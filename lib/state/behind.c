@@ -50,17 +50,17 @@ struct fl_behind {
 static int
 put_all(struct fl_behind *b, const struct fl_buf *batch, struct fl_err *err)
 {
-	const char *p = batch->data, *end = p + batch->len;
 	int rc = 0;
 
-	while (p < end && rc == 0) {
+	for (size_t at = 0; at < batch->len && rc == 0;) {
+		const char *p = batch->data + at;
 		struct fl_bytes key, value;
 		struct head h;
 
 		memcpy(&h, p, sizeof h);
 		key = (struct fl_bytes){ p + sizeof h, h.key_len };
 		value = (struct fl_bytes){ h.gone ? NULL : key.p + key.n, (size_t)h.value_len };
-		p = key.p + key.n + h.value_len;
+		at += sizeof h + key.n + (size_t)h.value_len;
 		rc = b->ops->write_put(b->store, key, value, h.part, err);
 	}
 	return rc;

@@ -257,15 +257,16 @@ write_put(struct fl_store *s, struct fl_bytes key, struct fl_bytes value, bool p
 static void
 put_drops(struct fl_store *s, char **message)
 {
-	const char *p = s->drops.data, *end = p + s->drops.len;
+	size_t at = 0;
 
-	while (p < end && !*message) {
+	while (at < s->drops.len && !*message) {
+		const char *p = s->drops.data + at;
 		struct range r;
 
 		memcpy(&r, p, sizeof r);
 		p += sizeof r;
 		rocksdb_sstfilewriter_delete_range(s->batch, p, r.from, p + r.from, r.to, message);
-		p += r.from + r.to;
+		at += sizeof r + r.from + r.to;
 		s->batch_keys++;
 	}
 }

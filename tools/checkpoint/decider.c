@@ -211,11 +211,12 @@ fc_decider_check_dropped(const struct fc_decider *d, const struct fl_header *lin
 			 struct fl_err *err)
 {
 	struct fl_buf names = { 0 };
-	const char *uid = d->expected.data, *end = uid + d->expected.len;
+	const char *uid = d->expected.data;
+	size_t at = 0;
 
-	while (uid < end && has_operator(lineage, uid))
-		uid += strlen(uid) + 1;
-	if (uid == end)
+	for (; at < d->expected.len && has_operator(lineage, uid); uid = d->expected.data + at)
+		at += strlen(uid) + 1;
+	if (at == d->expected.len)
 		return 0;
 	for (uint32_t i = 0; i < lineage->lineage_count; i++)
 		fl_buf_printf(&names, "%s%s", i ? ", " : "", lineage->lineage[i].uid);
