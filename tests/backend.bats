@@ -87,8 +87,6 @@ slowly='half=$(($(wc -l <"$1") / 2))
 		cat
 	}'
 
-newest() { find ck -name MANIFEST 2>/dev/null | sort | tail -n 1; }
-
 # killed VICTIM KILLS COMMAND…: run the line until it ends well. In its first KILLS runs
 # VICTIM is killed when there is one more checkpoint. COMMAND prints the exit statuses.
 killed() {

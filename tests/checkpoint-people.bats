@@ -202,7 +202,7 @@ start_job() {
 @test "diff: nothing between a checkpoint and itself, added and removed keys between two" {
 	local id
 
-	id=$(ids "$finished" checkpoint | head -n 1)
+	id=$(ids "$finished" checkpoint | tail -n 1)
 	run -0 fcheckpoint diff "$finished@$id" "$finished@$id" --ocsv
 	assert_output "op,uid,section,namespace,key,value"
 	run -0 fcheckpoint diff "$finished@$id" "$finished" --ocsv

@@ -41,3 +41,6 @@ bats_load_library bats-assert
 built_with_sanitizers() {
 	grep -q -e '-fsanitize=address' "$FLUE_BUILD/Makefile"
 }
+
+# The manifest of the newest complete checkpoint in the directory ck; nothing: there is none.
+newest() { find ck -name MANIFEST 2>/dev/null | sort | tail -n 1; }

@@ -420,30 +420,35 @@ make_long() {
 	}' >long.csv
 }
 
-# killed COMMAND…: run between fcheckpoint begin and commit, all processes killed again and
-# again while there is something left to do, the result is that of the line without kills.
-# Counts the kills that a checkpoint had come before in $kills.
+# killed COMMAND…: run between fcheckpoint begin and commit, all processes killed twice, a
+# little after a new checkpoint, the result is that of the line without kills. Counts the
+# kills that came before the end in $kills.
 killed() {
-	local key="fkeyby --icsv --time ts --time-format epoch-ms --watermark 4s k" line pid
+	local key="fkeyby --icsv --time ts --time-format epoch-ms --watermark 4s k" line pid before
 
 	rm -rf ck out.csv
 	bash -o pipefail -c "$key long.csv | $* --ocsv" >want.csv
 	line="fcheckpoint begin -d ck --every 5ms long.csv | $key | $* | fcheckpoint commit -o out.csv"
-	for _ in 1 2 3 4; do
+	for _ in 1 2; do
+		before=$(newest)
 		setsid bash -o pipefail -c "$line" >/dev/null 2>&1 3>&- &
 		pid=$!
-		sleep "0.$((RANDOM % 3))$((5 + RANDOM % 5))"
-		if kill -KILL -- "-$pid" 2>/dev/null &&
-			fcheckpoint list ck | grep -q ' checkpoint '; then
-			kills=$((kills + 1))
-		fi
+		for ((i = 0; i < 1000; i++)); do
+			[ "$(newest)" = "$before" ] || break
+			sleep 0.01
+		done
+		sleep "0.0$((RANDOM % 4))"
+		kill -KILL -- "-$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
+		fcheckpoint list ck | grep -q ' finished ' || kills=$((kills + 1))
 	done
 	timeout 60 bash -o pipefail -c "$line" >messages 2>&1 || fail "$*: $? $(cat messages)"
 	cmp want.csv out.csv || fail "$*: another result after $kills kills"
 }
 
 @test "killed and started again, the results are the same" {
+	local i
+
 	kills=0
 	make_long
 	killed frank 3 --by "'v desc'" --rank r --updates
