@@ -13,7 +13,7 @@ function __flue_options
     end
     command $tool --help 2>/dev/null | awk '
         /^  --/ { print $1 ($0 ~ /^  --[a-z-]+ [^ ]/ ? "=" : ""); next }
-        /^([A-Z][a-z]* +| {10})--/ {
+        /^([A-Z][a-z]* +|          )--/ {
             for (i = 1; i <= NF; i++)
                 if ($i ~ /^--/)
                     print $i ($(i + 1) != "" && $(i + 1) !~ /^--/ ? "=" : "")
