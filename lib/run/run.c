@@ -506,12 +506,20 @@ enter(struct fl_run *run, struct fl_err *err)
 	return 0;
 }
 
+/* Whether the operator cannot be opened before this input, decoded, has told its columns. */
+static bool
+awaits_header(const struct fl_input *in)
+{
+	return (in->raw || in->header_was_told) && !in->header_told && !in->ended;
+}
+
 bool
 fl__run_may_read(const struct fl_run *run, uint32_t i)
 {
-	const struct fl_input *in = &run->in[i];
-
-	return run->entered ? run->opened || !in->raw || !in->header_told : !in->header_counted;
+	if (run->opened)
+		return true;
+	/* nothing else has a place to go before the operator is open */
+	return run->entered ? awaits_header(&run->in[i]) : !run->in[i].header_counted;
 }
 
 /* The first header of an input: when all are there, and none has still to be decoded. */
@@ -527,8 +535,7 @@ first_header(struct fl_run *run, uint32_t i, struct fl_err *err)
 	if (!run->entered && enter(run, err) < 0)
 		return err->code;
 	for (uint32_t k = 0; k < run->input_count; k++)
-		if ((run->in[k].raw || run->in[k].header_was_told) && !run->in[k].header_told &&
-		    !run->in[k].ended)
+		if (awaits_header(&run->in[k]))
 			return 0;
 	return open_operator(run, err);
 }
@@ -646,7 +653,7 @@ on_end(struct fl_run *run, uint32_t i, const struct fl_event *ev, struct fl_err 
 		run->end.checkpoint = ev->end.checkpoint;
 	if (run->forward)
 		run->out.records = ev->end.records;
-	if (!run->opened && !run->in[i].header_counted && run->input_count > 1)
+	if (!run->opened && (!run->in[i].header_counted || run->entered) && run->input_count > 1)
 		rc = first_header(run, i, err); /* an empty input has no columns */
 	if (rc == 0 && fl_align_end(&run->align, i, &wm) && run->opened &&
 	    run->end.status == FL_END_COMPLETE)
