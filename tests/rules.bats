@@ -20,7 +20,7 @@ setup_file() {
 		srand(3); print "ts,k,v"
 		for (t = 1700000000000; i < 20000; i++) {
 			t += int(rand() * 20)
-			printf "%d,key%d,%d\n", t + int(rand() * 1000) - 500, int(rand() * 300), i
+			printf "%.0f,key%d,%d\n", t + int(rand() * 1000) - 500, int(rand() * 300), i
 		}
 	}' >in.csv
 	head -n 10001 in.csv >half.csv
@@ -159,7 +159,7 @@ complete() {
 # many: a state of more than a mebibyte, which a child writes: the stream goes on while
 # that child stands still.
 many() {
-	awk 'BEGIN { print "ts,k,v"; for (i = 0; i < 60000; i++) printf "%d,key%d,%d\n", 1700000000000 + i, i * 7 % 50000, i }' >many.csv
+	awk 'BEGIN { print "ts,k,v"; for (i = 0; i < 60000; i++) printf "%.0f,key%d,%d\n", 1700000000000 + i, i * 7 % 50000, i }' >many.csv
 	sed -i 's/2500/7500/g; s/2501/7501/' feed
 	table='fkeyby --icsv k | freduce --updates n=count "l=last(v)" "m=array_agg(v)"'
 	bash -c "${table/--icsv k/k many.csv} --ocsv" >want.many
@@ -252,7 +252,7 @@ many() {
 	local i
 
 	# rows that are late, all along
-	awk -F, 'NR == 1 || NR % 50 { print; next } { printf "%d,%s,%d\n", $1 - 60000, $2, $3 }' in.csv >late-in.csv
+	awk -F, 'NR == 1 || NR % 50 { print; next } { printf "%.0f,%s,%d\n", $1 - 60000, $2, $3 }' in.csv >late-in.csv
 	bash -c "$by k late-in.csv | fwindow tumble 10s --late late.want | freduce n=count 's=sum(v)' --ocsv" >want.late
 	[ "$(wc -l <late.want)" -gt 300 ]
 	mid="$by --icsv k | fwindow tumble 10s --late late.csv | freduce n=count 's=sum(v)'"
@@ -439,7 +439,7 @@ stopped_job() {
 @test "rule 5, side files: --late, --reject and --else after kills and restores are byte for byte the same" {
 	local i
 
-	awk -F, 'NR == 1 { print; next } NR % 50 == 0 { printf "%d,%s,%d\n", $1 - 60000, $2, $3; next }
+	awk -F, 'NR == 1 { print; next } NR % 50 == 0 { printf "%.0f,%s,%d\n", $1 - 60000, $2, $3; next }
 		NR % 97 == 0 { print "soon," $2 "," $3; next } { print }' in.csv >bad.csv
 	bash -c "$by --on-error skip --reject reject.want k bad.csv | ffilter --else else.want 'v % 3 > 0' |
 		fwindow tumble 10s --late late.want | freduce n=count 's=sum(v)' --ocsv" >want.side

@@ -12,7 +12,7 @@ make_log() {
 		srand(11); print "ts,k,v"
 		for (t = 1700000000000; i < 400; i++) {
 			t += int(rand() * 2000)
-			printf "%d,key%d,%d\n", t + int(rand() * 2000) - 1000, int(rand() * 7), i
+			printf "%.0f,key%d,%d\n", t + int(rand() * 2000) - 1000, int(rand() * 7), i
 		}
 	}'
 }

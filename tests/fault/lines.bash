@@ -14,19 +14,20 @@ make_inputs() {
 		srand(7); print "ts,k,v"
 		for (t = 1700000000000; i < rows; i++) {
 			t += int(rand() * 20)
-			printf "%d,key%d,%d\n", t + int(rand() * 1000) - 500, int(rand() * 500), i
+			printf "%.0f,key%d,%d\n", t + int(rand() * 1000) - 500, int(rand() * 500), i
 		}
 	}' >in.csv
 	awk -v rows="$(($1 / 10))" 'BEGIN {
 		srand(8); print "ts,k,w"
 		for (t = 1700000000000; i < rows; i++) {
 			t += int(rand() * 200)
-			printf "%d,key%d,%d\n", t + int(rand() * 1000) - 500, int(rand() * 500), i
+			printf "%.0f,key%d,%d\n", t + int(rand() * 1000) - 500, int(rand() * 500), i
 		}
 	}' >other.csv
 }
 
-begin() { fcheckpoint begin -d ck --every "${EVERY:-3ms}" "$@"; }
+# A process that dies behind its END is missed at --timeout.
+begin() { fcheckpoint begin -d ck --every "${EVERY:-3ms}" --timeout 20s "$@"; }
 keyby() { fkeyby "${time_of[@]}" "$@"; }
 reduce() { freduce "${backend[@]}" "$@"; }
 
