@@ -486,15 +486,6 @@ due(void *self, int64_t ns, struct fl_entry *e)
 	return alone < last ? alone : last > FL_TIME_MIN ? last : FL_TIME_MAX;
 }
 
-static struct fl_table *
-table_of(void *self, int64_t ns)
-{
-	struct interval *j = self;
-
-	(void)ns;
-	return &j->table;
-}
-
 static void
 forget(void *self)
 {
@@ -515,7 +506,7 @@ held(const void *self)
 
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
-	.table = table_of,
+	.table_at = offsetof(struct interval, table),
 	.encode = encode,
 	.decode = decode,
 	.due = due,

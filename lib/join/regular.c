@@ -539,15 +539,6 @@ due(void *self, int64_t ns, struct fl_entry *e)
 										   : at;
 }
 
-static struct fl_table *
-table_of(void *self, int64_t ns)
-{
-	struct regular *g = self;
-
-	(void)ns;
-	return &g->table;
-}
-
 static void
 forget(void *self)
 {
@@ -568,7 +559,7 @@ held(const void *self)
 
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
-	.table = table_of,
+	.table_at = offsetof(struct regular, table),
 	.encode = encode,
 	.decode = decode,
 	.due = due,

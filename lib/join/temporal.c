@@ -357,15 +357,6 @@ due(void *self, int64_t ns, struct fl_entry *e)
 	return at;
 }
 
-static struct fl_table *
-table_of(void *self, int64_t ns)
-{
-	struct temporal *t = self;
-
-	(void)ns;
-	return &t->table;
-}
-
 static void
 forget(void *self)
 {
@@ -387,7 +378,7 @@ held(const void *self)
 
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
-	.table = table_of,
+	.table_at = offsetof(struct temporal, table),
 	.encode = encode,
 	.decode = decode,
 	.due = due,

@@ -319,15 +319,6 @@ struct saved_session {
 	uint64_t rows;
 };
 
-static struct fl_table *
-table_of(void *self, int64_t ns)
-{
-	struct fl_wsessions *s = self;
-
-	(void)ns;
-	return &s->table;
-}
-
 static void
 encode(void *self, int64_t ns, struct fl_entry *e, struct fl_buf *out)
 {
@@ -412,7 +403,7 @@ held(const void *self)
 
 const struct fl_spill_ops fl_wsessions_spill = {
 	.version = 1,
-	.table = table_of,
+	.table_at = offsetof(struct fl_wsessions, table),
 	.encode = encode,
 	.decode = decode,
 	.due = due,

@@ -445,12 +445,6 @@ fl_dedup_bytes(const struct fl_dedup *d)
  * the rows in the queue, sized (rank/saved.h).
  */
 
-static struct fl_table *
-table_of(void *self, int64_t ns)
-{
-	return ns == 0 ? &((struct fl_dedup *)self)->table : NULL;
-}
-
 /* Link the rows in the queue to their keys. */
 static void
 prepare(void *self)
@@ -553,7 +547,7 @@ held_bytes(const void *self)
 
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
-	.table = table_of,
+	.table_at = offsetof(struct fl_dedup, table),
 	.prepare = prepare,
 	.encode = encode,
 	.decode = decode,

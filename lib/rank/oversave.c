@@ -228,12 +228,6 @@ fl_over_restore(struct fl_over *o, struct fl_load *l, struct fl_err *err)
 
 /* ---- on disk ---------------------------------------------------- */
 
-static struct fl_table *
-table_of(void *self, int64_t ns)
-{
-	return ns == 0 ? &((struct fl_over *)self)->table : NULL;
-}
-
 /* Link the rows whose turn has not come to their keys. */
 static void
 prepare(void *self)
@@ -311,7 +305,7 @@ held(const void *self)
 
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
-	.table = table_of,
+	.table_at = offsetof(struct fl_over, table),
 	.prepare = prepare,
 	.encode = encode,
 	.decode = decode,

@@ -19,7 +19,7 @@ fl__sessions_open(struct fl_rank *r, int64_t gap)
 static void
 ask_for_timer(struct fl_rank *r)
 {
-	int64_t at = fl_timers_earliest(&r->timers), on_disk = fl_spill_earliest(&r->spill);
+	int64_t at = fl_timers_earliest(&r->timers), on_disk = fl_spill_next(&r->spill);
 
 	fl_run_timer(r->run, at < on_disk ? at : on_disk);
 }

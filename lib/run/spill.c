@@ -145,6 +145,14 @@ find_ns(struct fl_spill *s, int64_t ns)
 	return at < s->ns_count && s->ns[at].ns == ns ? &s->ns[at] : NULL;
 }
 
+static struct fl_table *
+table_of(const struct fl_spill *s, int64_t ns)
+{
+	if (s->ops->table)
+		return s->ops->table(s->self, ns);
+	return ns == 0 ? (struct fl_table *)(void *)((char *)s->self + s->ops->table_at) : NULL;
+}
+
 static struct fl_spill_ns *
 make_ns(struct fl_spill *s, int64_t ns)
 {
@@ -222,7 +230,7 @@ encode_moment(void *ctx, const struct fl_entry *e, struct fl_buf *out)
 static void
 gather(struct fl_spill *s, const struct fl_spill_ns *n)
 {
-	const struct fl_table *t = s->ops->table(s->self, n->ns);
+	const struct fl_table *t = table_of(s, n->ns);
 
 	for (uint32_t i = 0; t && i < t->count; i++) {
 		struct moment m = { .ns = n->ns, .entry = fl_table_at(t, i) };
@@ -575,7 +583,7 @@ int
 fl_spill_bring(struct fl_spill *s, int64_t ns, struct fl_err *err)
 {
 	struct fl_spill_ns *n = s->backend ? find_ns(s, ns) : NULL;
-	struct fl_table *t = n && n->away ? s->ops->table(s->self, ns) : NULL;
+	struct fl_table *t = n && n->away ? table_of(s, ns) : NULL;
 	struct fl_backend_walk *w;
 	struct fl_bytes order, value;
 	struct fl_entry *e;
@@ -612,7 +620,7 @@ bring_keys(struct fl_spill *s, struct due *d, struct fl_err *err)
 {
 	struct fl_key *key = (struct fl_key *)(void *)d->keys.data;
 	size_t n = d->keys.len / sizeof *key, at = 0;
-	struct fl_table *t = n && find_ns(s, d->ns) ? s->ops->table(s->self, d->ns) : NULL;
+	struct fl_table *t = n && find_ns(s, d->ns) ? table_of(s, d->ns) : NULL;
 	struct fl_entry **e;
 	int rc = 0;
 
@@ -748,7 +756,7 @@ give(void *ctx, uint64_t seq, const struct fl_key *key, struct fl_bytes value, s
 {
 	struct giving *g = ctx;
 	struct fl_spill *s = g->spill;
-	struct fl_table *t = s->ops->table(s->self, g->ns->ns);
+	struct fl_table *t = table_of(s, g->ns->ns);
 	struct fl_entry *e;
 
 	(void)seq;
@@ -803,7 +811,7 @@ fl_spill_each(struct fl_spill *s, int64_t ns, fl_spill_each_fn *each, struct fl_
 	int rc;
 
 	if (!n || !n->away) {
-		t = s->ops->table(s->self, ns);
+		t = table_of(s, ns);
 		return t ? each_here(s, t, each, err) : 0;
 	}
 	if (evict(s, err) < 0)

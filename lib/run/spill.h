@@ -84,9 +84,12 @@ struct fl_spill_ops {
 
 	/*
 	 * The table of a namespace that was named in fl_spill_put, fl_spill_get or found on
-	 * disk; made if it was forgotten. NULL: the namespace is gone (nothing is kept).
+	 * disk; made if it was forgotten. NULL: the namespace is gone (nothing is kept). For
+	 * an operator with one table, that of namespace 0, the callback is NULL, and table_at
+	 * says where in the operator it is (offsetof).
 	 */
 	struct fl_table *(*table)(void *self, int64_t ns);
+	size_t table_at;
 
 	/*
 	 * Entries are about to be asked for their due and encoded: gather what hangs on them
@@ -238,21 +241,14 @@ fl_spill_due(struct fl_spill *s, int64_t wm, int64_t *until, struct fl_err *err)
 	return 0;
 }
 
-/* The first moment at which fl_spill_due may have to bring something; FL_TIME_MAX: never. */
+/*
+ * The first moment at which fl_spill_due may have to bring something: no key that is only on
+ * disk is due before it. FL_TIME_MAX: none is, as always with --backend memory.
+ */
 static inline int64_t
 fl_spill_next(const struct fl_spill *s)
 {
 	return s->least;
-}
-
-/*
- * No key on disk is due before it: FL_TIME_MAX where none is. For operators that ask for
- * on_timer.
- */
-static inline int64_t
-fl_spill_earliest(const struct fl_spill *s)
-{
-	return s->backend ? s->least : FL_TIME_MAX;
 }
 
 /* Whether fl_spill_trim would forget: to finish what points to entries. */

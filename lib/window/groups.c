@@ -229,15 +229,6 @@ due_whole(void *self, int64_t ns, struct fl_entry *e)
 	return due - due % step;
 }
 
-static struct fl_table *
-table_whole(void *self, int64_t ns)
-{
-	struct fl_groups *g = self;
-
-	(void)ns;
-	return &g->table;
-}
-
 static void
 forget_whole(void *self)
 {
@@ -257,7 +248,7 @@ open_spill(struct fl_groups *g, struct fl_err *err)
 {
 	static const struct fl_spill_ops ops = {
 		.version = 1,
-		.table = table_whole,
+		.table_at = offsetof(struct fl_groups, table),
 		.encode = encode_whole,
 		.decode = decode_whole,
 		.forget = forget_whole,
@@ -265,7 +256,7 @@ open_spill(struct fl_groups *g, struct fl_err *err)
 	};
 	static const struct fl_spill_ops expiring = {
 		.version = 1,
-		.table = table_whole,
+		.table_at = offsetof(struct fl_groups, table),
 		.encode = encode_whole,
 		.decode = decode_whole,
 		.due = due_whole,

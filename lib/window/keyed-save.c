@@ -381,15 +381,6 @@ due(void *self, int64_t ns, struct fl_entry *e)
 	return first > k->handled || k->handled == FL_TIME_MAX ? first : k->handled + 1;
 }
 
-static struct fl_table *
-table(void *self, int64_t ns)
-{
-	struct fl_keyed *k = self;
-
-	(void)ns;
-	return &k->table;
-}
-
 static void
 forget(void *self)
 {
@@ -413,7 +404,7 @@ fl__keyed_open_spill(struct fl_keyed *k, struct fl_err *err)
 {
 	static const struct fl_spill_ops ops = {
 		.version = VALUE_VERSION,
-		.table = table,
+		.table_at = offsetof(struct fl_keyed, table),
 		.encode = encode,
 		.decode = decode,
 		.due = due,
@@ -431,7 +422,7 @@ fl__keyed_ask_for_timer(struct fl_keyed *k)
 	int64_t at = fl_timers_earliest(&k->timers), there;
 
 	if (fl_spill_on_disk(&k->spill)) {
-		there = fl__keyed_place_time(k->spill.least);
+		there = fl__keyed_place_time(fl_spill_next(&k->spill));
 		/* after a restore it is not known; what has passed comes with the next ms */
 		there = there > k->wm_ms || k->wm_ms == FL_TIME_MAX ? there : k->wm_ms + 1;
 		at = there < at ? there : at;
