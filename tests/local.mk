@@ -101,6 +101,7 @@ EXTRA_DIST += \
 	tests/nexmark \
 	tests/robust.bash \
 	tests/run-man-examples \
+	tests/unit/disk-run.h \
 	tests/unit/expr-cases.h \
 	tests/unit/reader-vectors.h \
 	tests/unit/tap.h \

@@ -15,7 +15,6 @@
 #include "rank/over.h"
 #include "rank/rank.h"
 #include "run/options.h"
-#include "run/region.h"
 #include "tap.h"
 #include "time/timestamp.h"
 
@@ -37,6 +36,8 @@ struct fl_run {
 	uint64_t checkpoint_id;
 	struct fl_backend *backend;
 };
+
+#include "disk-run.h"
 
 const struct fl_header *
 fl_run_header(const struct fl_run *run, uint32_t input)
@@ -127,43 +128,6 @@ fl_run_timer(struct fl_run *run, int64_t at_ms)
 {
 	(void)run;
 	(void)at_ms;
-}
-
-const struct fl_options *
-fl_run_options(const struct fl_run *run)
-{
-	return &run->options;
-}
-
-struct fl_ckdir *
-fl_run_checkpoints(const struct fl_run *run)
-{
-	return run->dir;
-}
-
-const char *
-fl_run_uid(const struct fl_run *run)
-{
-	(void)run;
-	return "rank-1";
-}
-
-uint64_t
-fl_run_checkpoint_id(const struct fl_run *run)
-{
-	return run->checkpoint_id;
-}
-
-size_t
-fl_run_memory_max(const struct fl_run *run)
-{
-	return run->options.memory_max;
-}
-
-void
-fl__region_files(struct fl_run *run, struct fl_backend *b)
-{
-	run->backend = b;
 }
 
 /* ---- the operators ----------------------------------------------------------------------- */
@@ -390,7 +354,7 @@ damage_files(bool none, struct fl_err *err)
 	uint32_t n;
 	int rc;
 
-	fl_ck_file(name, "rank-1", checkpoints.attempt, "files");
+	fl_ck_file(name, fl_run_uid(NULL), checkpoints.attempt, "files");
 	fl_ck_path(path, checkpoint_id, name);
 	(void)snprintf(from, sizeof from, "%s/%s", directory, path);
 	(void)snprintf(old, sizeof old, "%s.old", from);

@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #include "checkpoint/dir.h"
-#include "run/options.h"
-#include "run/region.h"
 #include "run/spill.h"
+#include "run/options.h"
 #include "tap.h"
 
 static uint64_t seed = 11;
@@ -35,43 +34,7 @@ struct fl_run {
 	struct fl_backend *backend;
 };
 
-const struct fl_options *
-fl_run_options(const struct fl_run *run)
-{
-	return &run->options;
-}
-
-struct fl_ckdir *
-fl_run_checkpoints(const struct fl_run *run)
-{
-	return run->dir;
-}
-
-const char *
-fl_run_uid(const struct fl_run *run)
-{
-	(void)run;
-	return "fover-1";
-}
-
-uint64_t
-fl_run_checkpoint_id(const struct fl_run *run)
-{
-	return run->checkpoint_id;
-}
-
-size_t
-fl_run_memory_max(const struct fl_run *run)
-{
-	return run->options.memory_max;
-}
-
-/* Whose files the snapshot waits for. */
-void
-fl__region_files(struct fl_run *run, struct fl_backend *b)
-{
-	run->backend = b;
-}
+#include "disk-run.h"
 
 static char directory[100];
 static struct fl_ckdir checkpoints = { .path = directory };

@@ -14,9 +14,8 @@
 
 #include "checkpoint/dir.h"
 #include "checkpoint/snapshot.h"
-#include "run/options.h"
-#include "run/region.h"
 #include "stream/value.h"
+#include "run/options.h"
 #include "tap.h"
 #include "time/timestamp.h"
 #include "window/groups.h"
@@ -44,6 +43,8 @@ struct fl_run {
 	uint64_t checkpoint_id;
 	struct fl_backend *backend; /* whose files the snapshot waits for */
 };
+
+#include "disk-run.h"
 
 const struct fl_header *
 fl_run_header(const struct fl_run *run, uint32_t input)
@@ -150,43 +151,6 @@ void
 fl_run_timer(struct fl_run *run, int64_t at_ms)
 {
 	run->timer = at_ms;
-}
-
-const struct fl_options *
-fl_run_options(const struct fl_run *run)
-{
-	return &run->options;
-}
-
-struct fl_ckdir *
-fl_run_checkpoints(const struct fl_run *run)
-{
-	return run->dir;
-}
-
-const char *
-fl_run_uid(const struct fl_run *run)
-{
-	(void)run;
-	return "freduce-1";
-}
-
-uint64_t
-fl_run_checkpoint_id(const struct fl_run *run)
-{
-	return run->checkpoint_id;
-}
-
-size_t
-fl_run_memory_max(const struct fl_run *run)
-{
-	return run->options.memory_max ? run->options.memory_max : SIZE_MAX;
-}
-
-void
-fl__region_files(struct fl_run *run, struct fl_backend *b)
-{
-	run->backend = b;
 }
 
 /* ---- a computation: what freduce and fwindow do ------------------------------------------ */
