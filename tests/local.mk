@@ -17,6 +17,7 @@ TESTS_BATS = \
 	tests/comfort.bats \
 	tests/commit.bats \
 	tests/checkpoint-people.bats \
+	tests/checkpoint-show.bats \
 	tests/checkpoints.bats \
 	tests/damaged.bats \
 	tests/examples.bats \
@@ -57,6 +58,7 @@ TESTS_UNIT = \
 	tests/unit/t-format \
 	tests/unit/t-gunzip \
 	tests/unit/t-jsonl \
+	tests/unit/t-layout \
 	tests/unit/t-number \
 	tests/unit/t-paths \
 	tests/unit/t-rankdisk \
@@ -81,6 +83,7 @@ FUZZERS = \
 	tests/fuzz/fuzz-frame \
 	tests/fuzz/fuzz-jsonl \
 	tests/fuzz/fuzz-lines \
+	tests/fuzz/fuzz-show \
 	tests/fuzz/fuzz-time
 
 EXTRA_DIST += \
@@ -218,6 +221,8 @@ changelog-campaign: all
 		$(BATS) $(srcdir)/tests/changelog.bats
 .PHONY: changelog-campaign
 
+tests_unit_t_layout_SOURCES = tests/unit/t-layout.c tools/checkpoint/layout.c
+
 # A fuzz target has libFuzzer's main, or, where that is not built in, one that replays
 # files. LDFLAGS of its own stand after AM_LDFLAGS.
 if ENABLE_FUZZERS
@@ -240,5 +245,8 @@ tests_fuzz_fuzz_jsonl_SOURCES = tests/fuzz/fuzz-jsonl.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_jsonl_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_lines_SOURCES = tests/fuzz/fuzz-lines.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_lines_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_show_SOURCES = tests/fuzz/fuzz-show.c tools/checkpoint/entry.c \
+	tools/checkpoint/layout.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_show_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_time_SOURCES = tests/fuzz/fuzz-time.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_time_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)

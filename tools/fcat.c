@@ -200,6 +200,7 @@ put_names(const struct fl_header *h, struct fl_buf *out)
 static void
 snapshot(void *self, struct fl_run *run, struct fl_save *s)
 {
+	static const char *const named[][2] = { { "columns", "[]{word0}" } };
 	struct fcat *f = self;
 	struct fl_buf text = { 0 };
 
@@ -207,7 +208,7 @@ snapshot(void *self, struct fl_run *run, struct fl_save *s)
 	if (!f->final)
 		return;
 	put_names(&f->row, &text);
-	fl_save_section(s, "final", 1, NULL);
+	fl_state_section_named(s, "final", 1, named, FL_ARRAY_LEN(named));
 	fl_save_int(s, "seq", (int64_t)f->seq);
 	fl_save_int(s, "vacant", (int64_t)f->vacant);
 	fl_save_bytes(s, "columns", text.data, text.len);

@@ -8,10 +8,12 @@
  *	"fsort"  by name: numbers "seq" and "watermark", text "by" ("" for time)
  *	"rows"   an entry a row that waits: u64 arrival, i64 time, the packed row
  */
+#include "checkpoint/about.h"
 #include "rank/due.h"
 #include "rank/extsort.h"
 #include "rank/groupkeys.h"
 #include "rank/rowout.h"
+#include "rank/saved.h"
 #include "stream/row.h"
 #include "time/timestamp.h"
 #include "window/late.h"
@@ -277,15 +279,16 @@ static void
 snapshot(void *self, struct fl_run *run, struct fl_save *save)
 {
 	struct fsort *f = self;
+	static const char *const named[][2] = { { "watermark", "time" } };
+	const struct fl_header *in = fl_run_header(run, 0);
 	struct saving s = { .save = save };
 	struct fl_err err;
 
-	(void)run;
-	fl_save_section(save, "fsort", 1, NULL);
+	fl_state_section_named(save, "fsort", 1, named, FL_ARRAY_LEN(named));
 	fl_save_int(save, "seq", (int64_t)(f->by ? f->rows.seq : f->seq));
 	fl_save_int(save, "watermark", f->wm_ms);
 	fl_save_bytes(save, "by", f->by ? f->by : "", f->by ? strlen(f->by) : 0);
-	fl_save_section(save, "rows", 1, "{\"value\":\"bytes\"}");
+	fl_saved_section(save, "rows", in, in->time ? FL_SAVED_ROW : FL_SAVED_ROW_UNTIMED, false);
 	for (size_t i = 0; i < fl_dues_count(&f->dues); i++)
 		save_row(&s, fl_dues_at(&f->dues, i)->item);
 	/* rows that cannot be read back are lost: no checkpoint may say that they are there */

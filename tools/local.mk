@@ -35,6 +35,8 @@ tools_fcheckpoint_SOURCES = \
 	tools/checkpoint/entry.c \
 	tools/checkpoint/follow.c \
 	tools/checkpoint/input.c \
+	tools/checkpoint/layout.c \
+	tools/checkpoint/layout.h \
 	tools/checkpoint/leader.c \
 	tools/checkpoint/list.c \
 	tools/checkpoint/main.c \

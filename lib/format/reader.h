@@ -127,6 +127,7 @@ const char *fl_reader_time_format(const struct fl_reader *r);
  * a fresh reader made to stand there. FL_ECONFIG: columns that it has by itself are
  * others than these (another regular expression); FL_EDATA: no such bytes.
  */
+#define FL_READER_LAYOUT "line:u64 fields:u32? file_start:u32?" /* checkpoint/about.h */
 void fl_reader_save(const struct fl_reader *r, struct fl_buf *out);
 int fl_reader_restore(struct fl_reader *r, const struct fl_header *columns, const char *p, size_t n,
 		      struct fl_err *err);

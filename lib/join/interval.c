@@ -504,6 +504,18 @@ held(const void *self)
 	return j->budget.used + j->heap.len;
 }
 
+/* For fcheckpoint show: what encode writes. */
+static void
+about(const void *self, struct fl_buf *out)
+{
+	const struct interval *j = self;
+
+	fl_pairs_about_both(&j->pairs, "",
+			    "@[]{time:time until:time arrival:u64 size side(left,right) "
+			    "matched:flag row:row(left,right)}",
+			    NULL, 0, out);
+}
+
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
 	.table_at = offsetof(struct interval, table),
@@ -512,6 +524,7 @@ static const struct fl_spill_ops spill_ops = {
 	.due = due,
 	.forget = forget,
 	.held = held,
+	.about = about,
 };
 
 /*
@@ -970,6 +983,8 @@ static const char *const row_sections[2] = { "left rows", "right rows" };
  * Before the record in an entry's value: time, the watermark at which it is gone, matched,
  * and, since version 2, the arrival number.
  */
+static const char layout_row[] = "time:time until:time matched:flag arrival:u64 row:row";
+
 #define SAVED_BYTES 25u
 #define SAVED_BYTES_1 17u
 
@@ -979,7 +994,7 @@ save_side(const struct interval *j, int side, struct fl_save *s)
 	struct fl_buf about = { 0 }, value = { 0 };
 	char ns = side == FL_JOIN_SIDE_LEFT ? 'L' : 'R';
 
-	fl_pairs_about(&j->pairs, (enum fl_join_side)side, &about);
+	fl_pairs_about(&j->pairs, (enum fl_join_side)side, layout_row, &about);
 	fl_save_section(s, row_sections[side], ROW_SECTION_VERSION, about.data);
 	for (struct block *b = j->side[side].first; b; b = b->next) {
 		for (struct kept *k = first_in(b); is_in(b, k); k = behind(k)) {

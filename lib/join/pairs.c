@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/about.h"
 #include "run/options.h"
 #include "run/spill.h"
 
@@ -608,13 +609,21 @@ static const char *const side_words[2] = { "left", "right" };
 static const char *const key_names[2] = { "left key", "right key" };
 static const char *const column_names[2] = { "left columns", "right columns" };
 
+/* For fcheckpoint show: lists of names. */
+static const char *const layouts[][2] = {
+	{ "left key", "[]{size text}" },
+	{ "right key", "[]{size text}" },
+	{ "left columns", "[]{size text}" },
+	{ "right columns", "[]{size text}" },
+};
+
 void
 fl_pairs_save(const struct fl_pairs *p, const char *what, struct fl_save *s)
 {
 	const char *kind = fl_join_kind_name(p->kind);
 	struct fl_buf names = { 0 };
 
-	fl_save_section(s, FL_PAIRS_SECTION, 1, "{\"value\":\"bytes\"}");
+	fl_state_section_named(s, FL_PAIRS_SECTION, 1, layouts, FL_ARRAY_LEN(layouts));
 	fl_save_bytes(s, "what", what, strlen(what));
 	fl_save_bytes(s, "kind", kind, strlen(kind));
 	for (int i = 0; i < 2; i++) {
@@ -715,40 +724,36 @@ fl_pairs_load(const struct fl_pairs *p, const char *what, struct fl_load *l, str
 	return rc;
 }
 
-/* A name as a JSON string. */
-static void
-put_json(struct fl_buf *out, const char *p, size_t n)
+void
+fl_pairs_about(const struct fl_pairs *p, enum fl_join_side side, const char *layout,
+	       struct fl_buf *out)
 {
-	fl_buf_putc(out, '"');
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)p[i];
-
-		if (c == '"' || c == '\\')
-			fl_buf_printf(out, "\\%c", c);
-		else if (c < 0x20)
-			fl_buf_printf(out, "\\u%04x", c);
-		else
-			fl_buf_putc(out, (char)c);
-	}
-	fl_buf_putc(out, '"');
+	fl_state_say(&(struct fl_state_says){ .header = p->side[side].header,
+					      .ns = "side",
+					      .side = side_words[side],
+					      .value = layout ? NULL : "row",
+					      .layout = layout },
+		     out);
 }
 
 void
-fl_pairs_about(const struct fl_pairs *p, enum fl_join_side side, struct fl_buf *out)
+fl_pairs_about_both(const struct fl_pairs *p, const char *ns, const char *layout,
+		    const int64_t (*windows)[2], uint32_t window_count, struct fl_buf *out)
 {
-	const struct fl_pairs_side *s = &p->side[side];
+	const struct fl_header *left = p->side[0].header, *right = p->side[1].header;
+	struct fl_header keys = { .columns = left->columns,
+				  .keys = left->keys,
+				  .key_count = left->key_count };
 
-	fl_buf_printf(out,
-		      "{\"namespace\":\"side\",\"side\":\"%s\",\"value\":\"row\",\"columns\":[",
-		      side_words[side]);
-	for (uint32_t c = 0; c < s->columns; c++) {
-		if (c)
-			fl_buf_putc(out, ',');
-		put_json(out, s->header->columns[c].name, s->header->columns[c].name_len);
-	}
-	fl_buf_puts(out, "]}");
-	fl_buf_putc(out, '\0');
-	out->len--;
+	/* .columns: none, only the names of the key */
+	fl_state_say(&(struct fl_state_says){ .header = &keys,
+					      .ns = ns,
+					      .layout = layout,
+					      .left = left,
+					      .right = right,
+					      .windows = windows,
+					      .window_count = window_count },
+		     out);
 }
 
 /* ---- state on disk ---------------------------------------------------------------------- */
@@ -773,8 +778,10 @@ void
 fl_join_save(const struct fl_pairs *p, const char *what, int64_t wm, uint64_t seq,
 	     struct fl_save *s)
 {
+	static const char *const named[][2] = { { "watermark", "time" } };
+
 	fl_pairs_save(p, what, s);
-	fl_save_section(s, "clock", 1, NULL);
+	fl_state_section_named(s, "clock", 1, named, FL_ARRAY_LEN(named));
 	fl_save_int(s, "watermark", wm);
 	fl_save_int(s, "arrivals", (int64_t)seq);
 }

@@ -324,10 +324,16 @@ void fl_join_save(const struct fl_pairs *p, const char *what, int64_t wm, uint64
 		  struct fl_save *s);
 
 /*
- * JSON for fl_save_section of a section that holds kept rows of a side: namespace
- * "side", value "row", the columns' names. Appended to out with a NUL that is not
- * counted.
+ * JSON for fl_save_section (checkpoint/about.h), appended to out with a NUL.
+ *
+ * Of a section that holds kept rows of a side, or what belongs to them: namespace "side",
+ * the columns' names, and the layout of its values; NULL: they are packed rows.
  */
-void fl_pairs_about(const struct fl_pairs *p, enum fl_join_side side, struct fl_buf *out);
+void fl_pairs_about(const struct fl_pairs *p, enum fl_join_side side, const char *layout,
+		    struct fl_buf *out);
+
+/* Of one with rows of both sides, row(left), row(right) in its layout. ns: "window" or "". */
+void fl_pairs_about_both(const struct fl_pairs *p, const char *ns, const char *layout,
+			 const int64_t (*windows)[2], uint32_t window_count, struct fl_buf *out);
 
 #endif

@@ -416,6 +416,13 @@ regular_timer(void *self, int64_t now_ms, struct fl_err *err)
 	return 0;
 }
 
+/* Whether more has to be saved of a side than its rows. */
+static bool
+has_numbers(const struct regular *g, int side)
+{
+	return !g->keeps[side] || g->changing[side] || g->by_row;
+}
+
 /* ---- on disk --------------------------------------------------------------------------------- */
 
 /*
@@ -557,6 +564,30 @@ held(const void *self)
 	return g->budget.used + g->rows[0].returned.len + g->rows[1].returned.len;
 }
 
+/* For fcheckpoint show: what encode writes. */
+static void
+about(const void *self, struct fl_buf *out)
+{
+	static const char *const name[2] = { "left", "right" };
+	const struct regular *g = self;
+	struct fl_buf layout = { 0 };
+
+	for (int side = 0; side < 2; side++) {
+		bool numbers = has_numbers(g, side);
+
+		if (g->keeps[side])
+			fl_buf_printf(&layout, "@%s[u64]{%s %s size %srow(%s)} ", name[side],
+				      numbers ? "copies:u32 matches:u32" : "skip(8)",
+				      g->ttl_ms ? "written:time" : "skip(8)",
+				      numbers || g->ttl_ms ? "row:" : "", name[side]);
+		else
+			fl_buf_printf(&layout, "@%s[1]{rows:u64} ", name[side]);
+	}
+	fl_buf_putc(&layout, '\0');
+	fl_pairs_about_both(&g->pairs, "", layout.data, NULL, 0, out);
+	fl_buf_release(&layout);
+}
+
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
 	.table_at = offsetof(struct regular, table),
@@ -565,6 +596,7 @@ static const struct fl_spill_ops spill_ops = {
 	.due = due,
 	.forget = forget,
 	.held = held,
+	.about = about,
 };
 
 /* ---- batches --------------------------------------------------------------------------------- */
@@ -789,12 +821,6 @@ static const char *const row_sections[2] = { "left", "right" };
 static const char *const number_sections[2] = { "left-numbers", "right-numbers" };
 static const char *const time_sections[2] = { "left-times", "right-times" };
 
-static bool
-has_numbers(const struct regular *g, int side)
-{
-	return !g->keeps[side] || g->changing[side] || g->by_row;
-}
-
 static struct fl_state_entry
 state_entry(const struct fl_entry *e, int side)
 {
@@ -811,7 +837,7 @@ save_rows(const struct regular *g, int side, struct fl_save *s)
 {
 	struct fl_buf about = { 0 }, row = { 0 };
 
-	fl_pairs_about(&g->pairs, (enum fl_join_side)side, &about);
+	fl_pairs_about(&g->pairs, (enum fl_join_side)side, NULL, &about);
 	fl_save_section(s, row_sections[side], 1, about.data);
 	for (uint32_t i = 0; i < g->table.count; i++) {
 		const struct fl_entry *e = fl_table_at(&g->table, i);
@@ -837,10 +863,12 @@ save_rows(const struct regular *g, int side, struct fl_save *s)
 static void
 save_numbers(const struct regular *g, int side, struct fl_save *s)
 {
-	struct fl_buf numbers = { 0 };
+	struct fl_buf about = { 0 }, numbers = { 0 };
 
-	fl_save_section(s, number_sections[side], 1,
-			"{\"namespace\":\"side\",\"value\":\"bytes\"}");
+	fl_pairs_about(&g->pairs, (enum fl_join_side)side,
+		       g->keeps[side] ? "[]{copies:u32 matches:u32}" : "rows:u64", &about);
+	fl_save_section(s, number_sections[side], 1, about.data);
+	fl_buf_release(&about);
 	for (uint32_t i = 0; i < g->table.count; i++) {
 		const struct fl_entry *e = fl_table_at(&g->table, i);
 		const struct fl_jlist *list;
@@ -870,9 +898,11 @@ save_numbers(const struct regular *g, int side, struct fl_save *s)
 static void
 save_times(const struct regular *g, int side, struct fl_save *s)
 {
-	struct fl_buf times = { 0 };
+	struct fl_buf about = { 0 }, times = { 0 };
 
-	fl_save_section(s, time_sections[side], 1, "{\"namespace\":\"side\",\"value\":\"bytes\"}");
+	fl_pairs_about(&g->pairs, (enum fl_join_side)side, "[]{written:time}", &about);
+	fl_save_section(s, time_sections[side], 1, about.data);
+	fl_buf_release(&about);
 	for (uint32_t i = 0; i < g->table.count; i++) {
 		const struct fl_entry *e = fl_table_at(&g->table, i);
 		struct fl_state_entry entry;

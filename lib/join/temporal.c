@@ -376,6 +376,18 @@ held(const void *self)
 	return t->budget.used + t->heap.len;
 }
 
+/* For fcheckpoint show: what encode writes. A deleted version is of the right, too. */
+static void
+about(const void *self, struct fl_buf *out)
+{
+	const struct temporal *t = self;
+
+	fl_pairs_about_both(&t->pairs, "",
+			    "@[]{time:time arrival:u64? size side(right,right deleted,left) "
+			    "row:row(right,right,left)}",
+			    NULL, 0, out);
+}
+
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
 	.table_at = offsetof(struct temporal, table),
@@ -384,6 +396,7 @@ static const struct fl_spill_ops spill_ops = {
 	.due = due,
 	.forget = forget,
 	.held = held,
+	.about = about,
 };
 
 /* No entry and no row is held across it. */
@@ -643,7 +656,7 @@ save_left(const struct temporal *t, struct fl_save *s)
 	const struct timer *h = (const struct timer *)(const void *)t->heap.data;
 	struct fl_buf about = { 0 }, value = { 0 };
 
-	fl_pairs_about(&t->pairs, FL_JOIN_SIDE_LEFT, &about);
+	fl_pairs_about(&t->pairs, FL_JOIN_SIDE_LEFT, "time:time arrival:u64 row:row", &about);
 	fl_save_section(s, "left rows", 1, about.data);
 	for (size_t i = 0; i < t->heap.len / sizeof *h; i++) {
 		const struct waiting *w = h[i].row;
@@ -660,7 +673,7 @@ save_versions(const struct temporal *t, struct fl_save *s)
 {
 	struct fl_buf about = { 0 }, value = { 0 };
 
-	fl_pairs_about(&t->pairs, FL_JOIN_SIDE_RIGHT, &about);
+	fl_pairs_about(&t->pairs, FL_JOIN_SIDE_RIGHT, "time:time bits64(deleted) row:row", &about);
 	fl_save_section(s, "versions", 1, about.data);
 	for (uint32_t i = 0; i < t->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&t->table, i);

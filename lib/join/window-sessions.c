@@ -401,6 +401,16 @@ held(const void *self)
 	return s->st->budget->used + s->heap.len;
 }
 
+/* For fcheckpoint show: what encode writes. */
+static void
+about(const void *self, struct fl_buf *out)
+{
+	const struct fl_wsessions *s = self;
+
+	fl_pairs_about_both(&s->st->out->pairs, "",
+			    "@[]{start end -:u64 @[u64]{" FL_WCELL_ENCODED "}}", NULL, 0, out);
+}
+
 const struct fl_spill_ops fl_wsessions_spill = {
 	.version = 1,
 	.table_at = offsetof(struct fl_wsessions, table),
@@ -409,6 +419,7 @@ const struct fl_spill_ops fl_wsessions_spill = {
 	.due = due,
 	.forget = forget_all,
 	.held = held,
+	.about = about,
 };
 
 int

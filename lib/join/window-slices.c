@@ -496,6 +496,22 @@ held(const void *self)
 	return s->st->budget->used;
 }
 
+/* For fcheckpoint show: what encode writes, and the slices. */
+static void
+about(const void *self, struct fl_buf *out)
+{
+	const struct fl_wslices *s = self;
+	int64_t(*windows)[2] = fl_xcalloc(count(s) + 1, sizeof *windows);
+
+	for (uint32_t i = 0; i < count(s); i++) {
+		windows[i][0] = slices(s)[i]->span.start;
+		windows[i][1] = slices(s)[i]->span.end;
+	}
+	fl_pairs_about_both(&s->st->out->pairs, "window", "@[]{" FL_WCELL_ENCODED "}",
+			    (const int64_t(*)[2])windows, count(s), out);
+	free(windows);
+}
+
 const struct fl_spill_ops fl_wslices_spill = {
 	.version = 1,
 	.table = table_of,
@@ -503,6 +519,7 @@ const struct fl_spill_ops fl_wslices_spill = {
 	.decode = decode,
 	.forget = forget,
 	.held = held,
+	.about = about,
 };
 
 /* Those of s->ahead that are in the slice of the first; the others are left in s->ahead. */

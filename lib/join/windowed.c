@@ -379,13 +379,16 @@ static void
 snapshot(void *self, struct fl_save *s)
 {
 	struct windowed *w = self;
+	struct fl_buf about = { 0 };
 
 	fl_join_save(&w->out.pairs, w->what, w->st.wm, w->seq, s);
 	if (fl_spill_on_disk(&w->spill)) {
 		fl_spill_save(&w->spill, s);
 		return;
 	}
-	fl_save_section(s, "rows", 1, "{\"namespace\":\"window\",\"value\":\"row\"}");
+	fl_pairs_about_both(&w->out.pairs, "window", FL_WCELL_SAVED, NULL, 0, &about);
+	fl_save_section(s, "rows", 1, about.data);
+	fl_buf_release(&about);
 	if (w->by_session)
 		fl_wsessions_save(&w->sessions, s);
 	else

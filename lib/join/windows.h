@@ -74,6 +74,10 @@ void fl_wcell_encode(const struct fl_wcell *c, struct fl_buf *out);
 int fl_wcell_decode(struct fl_wcell *c, struct fl_slab *slab, struct fl_bytes *value, uint64_t rows,
 		    struct fl_err *err);
 
+/* For fcheckpoint show: a row as fl_wcell_save writes it, and as fl_wcell_encode does. */
+#define FL_WCELL_SAVED "side:word(left,right) arrival:u64 row:row(left,right)"
+#define FL_WCELL_ENCODED "arrival:u64 size side:word(left,right) row:row(left,right)"
+
 /* How many rows there are. */
 uint64_t fl_wcell_rows(const struct fl_wcell *c);
 

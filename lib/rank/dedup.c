@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "checkpoint/about.h"
 #include "run/statefiles.h"
 #include "stream/row.h"
 #include "time/timestamp.h"
@@ -545,6 +546,30 @@ held_bytes(const void *self)
 	return d->budget.used + fl_items_bytes(&d->mem) + d->rows.heap.cap + d->expiry.heap.cap;
 }
 
+/* For fcheckpoint show: what is on disk, and in a checkpoint of memory. */
+static const char layout_stored[] = "time:time? bits(passed) held[?u8]<" FL_SAVED_ROW "> "
+				    "@pending[]<" FL_SAVED_ROW ">";
+static const char layout_stored_untimed[] = "-:time bits(passed) held[?u8]<" FL_SAVED_ROW_UNTIMED
+					    "> @pending[]<" FL_SAVED_ROW_UNTIMED ">";
+static const char layout_key[] = "-:u64 time:time? bits(passed) held[?]{" FL_SAVED_ROW "}";
+static const char layout_key_untimed[] = "-:u64 -:time bits(passed) held[?]{" FL_SAVED_ROW_UNTIMED
+					 "}";
+
+static void
+about(const void *self, struct fl_buf *out)
+{
+	const struct fl_dedup *d = self;
+
+	fl_state_say(
+		&(struct fl_state_says){
+			.header = fl_run_header(d->run, 0),
+			.ns = "",
+			.layout = d->timed ? layout_stored : layout_stored_untimed,
+			.whole_rows = d->keys.whole_rows,
+		},
+		out);
+}
+
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
 	.table_at = offsetof(struct fl_dedup, table),
@@ -554,6 +579,7 @@ static const struct fl_spill_ops spill_ops = {
 	.due = due_of,
 	.forget = forget,
 	.held = held_bytes,
+	.about = about,
 };
 
 int
@@ -576,9 +602,15 @@ fl_dedup_checkpoint(struct fl_dedup *d, struct fl_err *err)
 void
 fl_dedup_snapshot(const struct fl_dedup *d, struct fl_save *s)
 {
+	static const char *const named[][2] = {
+		{ "watermark", "time" },
+		{ "keep", "word64(first,last)" },
+		{ "within", "duration" },
+	};
+	const struct fl_header *in = fl_run_header(d->run, 0);
 	struct fl_buf value = { 0 };
 
-	fl_save_section(s, "dedup", 1, NULL);
+	fl_state_section_named(s, "dedup", 1, named, FL_ARRAY_LEN(named));
 	fl_save_int(s, "seq", (int64_t)d->seq);
 	fl_save_int(s, "watermark", d->wm_ms);
 	fl_save_int(s, "keep", d->spec.last);
@@ -587,7 +619,8 @@ fl_dedup_snapshot(const struct fl_dedup *d, struct fl_save *s)
 		fl_spill_save(&d->spill, s);
 		return;
 	}
-	fl_save_section(s, "keys", 1, "{\"value\":\"bytes\"}");
+	fl_saved_section(s, "keys", in, d->timed ? layout_key : layout_key_untimed,
+			 d->keys.whole_rows);
 	for (uint32_t i = 0; i < d->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&d->table, i);
 
@@ -601,7 +634,7 @@ fl_dedup_snapshot(const struct fl_dedup *d, struct fl_save *s)
 			fl_saved_put_row(&value, state_of(e)->held);
 		fl_saved_entry(s, e, &value);
 	}
-	fl_save_section(s, "pending", 1, "{\"value\":\"bytes\"}");
+	fl_saved_pending(s, in, d->keys.whole_rows);
 	for (size_t i = 0; i < fl_dues_count(&d->rows); i++) {
 		fl_buf_clear(&value);
 		fl_saved_put_row(&value, fl_dues_at(&d->rows, i)->item);

@@ -13,8 +13,10 @@
  */
 #include <stdlib.h>
 
+#include "checkpoint/about.h"
 #include "rank/over.h"
 #include "stream/row.h"
+#include "window/save.h"
 
 /* What is said of a key, little-endian. */
 struct fixed {
@@ -57,12 +59,25 @@ describe(const struct fl_over *o, struct fl_buf *to)
 		fl_buf_printf(to, " %s", o->def[i].text);
 }
 
+/* For fcheckpoint show: a row, a key as put_key writes it, and what is on disk. */
+#define KEY(row) \
+	"-:u64 last:time -:time row_number:u64 rank:u64 dense_rank:u64 count skip(12) " \
+	"rows[#]<" row "> aggregates:aggregates"
+#define STORED(row) "@pending[u32]<" row "> " KEY(row)
+
+static void
+say(const struct fl_over *o, const char *layout, struct fl_buf *out)
+{
+	fl_window_about(fl_run_header(o->run, 0), o->aggs, o->spec.before >= 0, "", layout, out);
+}
+
 void
 fl_over_snapshot(const struct fl_over *o, struct fl_save *s)
 {
-	struct fl_buf value = { 0 };
+	static const char *const named[][2] = { { "watermark", "time" } };
+	struct fl_buf value = { 0 }, about = { 0 };
 
-	fl_save_section(s, "over", 1, NULL);
+	fl_state_section_named(s, "over", 1, named, FL_ARRAY_LEN(named));
 	fl_save_int(s, "seq", (int64_t)o->seq);
 	fl_save_int(s, "agg-seq", (int64_t)o->agg_seq);
 	fl_save_int(s, "watermark", o->wm_ms);
@@ -73,7 +88,9 @@ fl_over_snapshot(const struct fl_over *o, struct fl_save *s)
 		fl_buf_release(&value);
 		return;
 	}
-	fl_save_section(s, "keys", 1, "{\"value\":\"bytes\"}");
+	say(o, o->timed ? KEY(FL_SAVED_ROW) : KEY(FL_SAVED_ROW_UNTIMED), &about);
+	fl_save_section(s, "keys", 1, about.data);
+	fl_buf_release(&about);
 	for (uint32_t i = 0; i < o->table.count; i++) {
 		struct fl_entry *e = fl_table_at(&o->table, i);
 
@@ -83,7 +100,7 @@ fl_over_snapshot(const struct fl_over *o, struct fl_save *s)
 		put_key(o, e, &value);
 		fl_saved_entry(s, e, &value);
 	}
-	fl_save_section(s, "pending", 1, "{\"value\":\"bytes\"}");
+	fl_saved_pending(s, fl_run_header(o->run, 0), false);
 	for (size_t i = 0; i < fl_dues_count(&o->dues); i++) {
 		fl_buf_clear(&value);
 		fl_saved_put_row(&value, fl_dues_at(&o->dues, i)->item);
@@ -303,6 +320,14 @@ held(const void *self)
 	return fl_over_bytes(o) + o->dues.heap.cap;
 }
 
+static void
+about(const void *self, struct fl_buf *out)
+{
+	const struct fl_over *o = self;
+
+	say(o, o->timed ? STORED(FL_SAVED_ROW) : STORED(FL_SAVED_ROW_UNTIMED), out);
+}
+
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
 	.table_at = offsetof(struct fl_over, table),
@@ -312,6 +337,7 @@ static const struct fl_spill_ops spill_ops = {
 	.due = due_of,
 	.forget = fl__over_forget,
 	.held = held,
+	.about = about,
 };
 
 int

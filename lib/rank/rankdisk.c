@@ -13,6 +13,7 @@
  */
 #include <stdlib.h>
 
+#include "checkpoint/about.h"
 #include "rank/rank.h"
 #include "stream/row.h"
 #include "time/timestamp.h"
@@ -236,6 +237,45 @@ held(const void *self)
 	return fl_rank_bytes(self);
 }
 
+/* For fcheckpoint show: a group, and those of sessions. */
+static void
+about(const void *self, struct fl_buf *out)
+{
+	const struct fl_rank *r = self;
+	const struct fl_header *in = fl_run_header(r->run, 0);
+	int64_t(*windows)[2] = fl_xcalloc(r->slice_count + 1, sizeof *windows);
+	struct fl_buf layout = { 0 };
+
+	fl_buf_printf(&layout, "rows[u32]{arrival:u64 %s size size skip(%zu) -:bytes row:row}",
+		      in->time ? "time:time" : "-:time",
+		      r->order->count * sizeof(struct fl_sortcell));
+	fl_buf_putc(&layout, '\0');
+	if (r->gap) {
+		struct fl_buf group = layout;
+
+		layout = (struct fl_buf){ 0 };
+		fl_buf_printf(&layout, "@[]{start end -:u64 %s}", group.data);
+		fl_buf_putc(&layout, '\0');
+		fl_buf_release(&group);
+	}
+	for (uint32_t i = 0; i < r->slice_count; i++) {
+		windows[i][0] = r->slice[i].start;
+		windows[i][1] = r->slice[i].end;
+	}
+	fl_state_say(
+		&(struct fl_state_says){
+			.header = in,
+			.ns = r->windowed && !r->gap ? "window" : "",
+			.layout = layout.data,
+			.whole_rows = r->keys.whole_rows,
+			.windows = (const int64_t(*)[2])windows,
+			.window_count = r->slice_count,
+		},
+		out);
+	fl_buf_release(&layout);
+	free(windows);
+}
+
 static const struct fl_spill_ops spill_ops = {
 	.version = 1,
 	.table = table_of,
@@ -244,6 +284,7 @@ static const struct fl_spill_ops spill_ops = {
 	.due = due_of,
 	.forget = forget,
 	.held = held,
+	.about = about,
 };
 
 int

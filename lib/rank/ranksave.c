@@ -17,6 +17,7 @@
  */
 #include <stdlib.h>
 
+#include "checkpoint/about.h"
 #include "rank/rank.h"
 #include "stream/row.h"
 #include "time/timestamp.h"
@@ -118,12 +119,32 @@ save_windows(const struct fl_rank *r, struct fl_save *s)
 		fl_save_int(s, window_numbers[i].name, window_number(r, i));
 }
 
+/* For fcheckpoint show: what save_group writes. */
+#define GROUP(time) "-:u64 rows[]{arrival:u64 " time " size row:row}"
+
+/* Whether rows have a time that means something. */
+static bool
+is_timed(const struct fl_rank *r)
+{
+	return fl_run_header(r->run, 0)->time != NULL;
+}
+
 void
 fl_rank_snapshot(const struct fl_rank *r, struct fl_save *s)
 {
+	static const char *const named[][2] = {
+		{ "watermark", "time" },  { "size", "duration" }, { "grid", "duration" },
+		{ "offset", "duration" }, { "step", "duration" }, { "gap", "duration" },
+	};
+	struct fl_state_says says = {
+		.header = fl_run_header(r->run, 0),
+		.ns = r->windowed ? "window" : "",
+		.layout = is_timed(r) ? GROUP("time:time") : GROUP("-:time"),
+		.whole_rows = r->keys.whole_rows,
+	};
 	struct fl_buf value = { 0 };
 
-	fl_save_section(s, "rank", 1, NULL);
+	fl_state_section_named(s, "rank", 1, named, FL_ARRAY_LEN(named));
 	fl_save_int(s, "seq", (int64_t)r->seq);
 	fl_save_int(s, "watermark", r->wm_ms);
 	fl_save_int(s, "kept", r->cap);
@@ -133,9 +154,8 @@ fl_rank_snapshot(const struct fl_rank *r, struct fl_save *s)
 		fl_spill_save(&r->spill, s);
 		return;
 	}
-	fl_save_section(s, "groups", 1,
-			r->windowed ? "{\"namespace\":\"window\",\"value\":\"bytes\"}"
-				    : "{\"value\":\"bytes\"}");
+	fl_state_say(&says, &value);
+	fl_save_section(s, "groups", 1, value.data);
 	save_table(r, s, &r->table, NULL, &value);
 	for (uint32_t i = 0; i < r->slice_count; i++)
 		save_table(r, s, &r->slice[i].table, &r->slice[i], &value);

@@ -1,7 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rank/saved.h"
 
+#include "checkpoint/about.h"
 #include "stream/row.h"
+
+static void
+begin_section(struct fl_save *s, const char *name, const struct fl_state_says *says)
+{
+	struct fl_buf about = { 0 };
+
+	fl_state_say(says, &about);
+	fl_save_section(s, name, 1, about.data);
+	fl_buf_release(&about);
+}
+
+void
+fl_saved_section(struct fl_save *s, const char *name, const struct fl_header *in,
+		 const char *layout, bool whole_rows)
+{
+	begin_section(s, name,
+		      &(struct fl_state_says){
+			      .header = in, .layout = layout, .whole_rows = whole_rows });
+}
+
+void
+fl_saved_pending(struct fl_save *s, const struct fl_header *in, bool whole_rows)
+{
+	begin_section(
+		s, "pending",
+		&(struct fl_state_says){ .header = in,
+					 .side = "pending",
+					 .layout = in->time ? FL_SAVED_ROW : FL_SAVED_ROW_UNTIMED,
+					 .whole_rows = whole_rows });
+}
 
 void
 fl_saved_put_row(struct fl_buf *to, const struct fl_item *item)

@@ -13,6 +13,17 @@
 #include "rank/items.h"
 #include "run/spill.h"
 
+/* For fcheckpoint show (checkpoint/about.h): such a row; without event time. */
+#define FL_SAVED_ROW "arrival:u64 time:time row:row"
+#define FL_SAVED_ROW_UNTIMED "arrival:u64 -:time row:row"
+
+/* A section of entries whose values are of that layout, for keys of the header. */
+void fl_saved_section(struct fl_save *s, const char *name, const struct fl_header *in,
+		      const char *layout, bool whole_rows);
+
+/* The section "pending", of rows whose turn has not come. */
+void fl_saved_pending(struct fl_save *s, const struct fl_header *in, bool whole_rows);
+
 void fl_saved_put_row(struct fl_buf *to, const struct fl_item *item);
 void fl_saved_put_sized(struct fl_buf *to, const struct fl_item *item);
 

@@ -43,6 +43,10 @@ int fl_assigner_assign(struct fl_assigner *a, struct fl_batch *b, struct fl_badr
 		       struct fl_err *err);
 
 /* The watermark and the kinds of time that were found, for a snapshot, and back. */
+#define FL_ASSIGNER_KINDS \
+	"word32(,iso,epoch,epoch-ms,epoch-us,epoch-ns,clf,rfc2822,syslog,strptime)?"
+#define FL_ASSIGNER_LAYOUT /* checkpoint/about.h */ \
+	"watermark:time time:" FL_ASSIGNER_KINDS " watermark_at:" FL_ASSIGNER_KINDS
 void fl_assigner_save(const struct fl_assigner *a, struct fl_buf *out);
 int fl_assigner_restore(struct fl_assigner *a, const char *p, size_t n, struct fl_err *err);
 

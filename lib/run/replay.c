@@ -3,6 +3,7 @@
 
 #include <sys/uio.h>
 
+#include "checkpoint/about.h"
 #include "run/input.h"
 
 #define SAVED_PIECE FL_KIB(256)
@@ -137,13 +138,14 @@ fl_replay_pop(struct fl_replay *r, struct fl_event *ev, struct fl_err *err)
 int
 fl_replay_save(struct fl_replay *r, const char *name, struct fl_save *s, struct fl_err *err)
 {
+	static const char *const named[][2] = { { "frames", "frames" } };
 	struct fl_buf piece = { 0 };
 	struct fl_queue again;
 	int64_t got;
 	int rc = 0;
 
 	fl_queue_init(&again);
-	fl_save_section(s, name, 1, NULL);
+	fl_state_section_named(s, name, 1, named, FL_ARRAY_LEN(named));
 	fl_save_int(s, "seq", (int64_t)r->seq);
 	fl_save_int(s, "next", (int64_t)r->writer.seq);
 	(void)fl_buf_reserve(&piece, SAVED_PIECE);

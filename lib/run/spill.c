@@ -838,10 +838,15 @@ fl_spill_checkpoint(struct fl_spill *s, struct fl_err *err)
 void
 fl_spill_save(const struct fl_spill *s, struct fl_save *to)
 {
+	struct fl_buf about = { 0 };
+
 	if (!s->backend)
 		return;
-	fl_save_section(to, FL_STATEFILES_SECTION, 1, NULL);
+	if (s->ops->about)
+		s->ops->about(s->self, &about);
+	fl_save_section(to, FL_STATEFILES_SECTION, 1, about.data);
 	fl_statefiles_save(to, s->files);
+	fl_buf_release(&about);
 }
 
 /* Which namespaces there are on disk: the first key, then the first behind its namespace … */

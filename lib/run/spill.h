@@ -123,6 +123,12 @@ struct fl_spill_ops {
 
 	/* How many bytes forget would give back, about; asked often. */
 	size_t (*held)(const void *self);
+
+	/*
+	 * What a namespace is and what encode writes, for fcheckpoint show: fl_state_say
+	 * (checkpoint/about.h). NULL: nothing is said.
+	 */
+	void (*about)(const void *self, struct fl_buf *out);
 };
 
 /* Where a namespace is. */

@@ -9,10 +9,29 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "checkpoint/about.h"
 #include "run/rawin.h"
 #include "run/run.h"
 
 #define VERSION 1u
+
+/* For fcheckpoint show (checkpoint/about.h): what numbers and bytes of these names are. */
+static const char *const layouts[][2] = {
+	{ "wm", "time" },
+	{ "align.wm", "time" },
+	{ "out.wm", "time" },
+	{ "wm.seen", "time" },
+	{ "opened", "flag64" },
+	{ "align.idle", "flag64" },
+	{ "align.aligned", "flag64" },
+	{ "out.idle", "flag64" },
+	{ "idle", "flag64" },
+	{ "text", "flag64" },
+	{ "within", "flag64" },
+	{ "told", "flag64" },
+	{ "reader", FL_READER_LAYOUT },
+	{ "assigner", FL_ASSIGNER_LAYOUT },
+};
 
 /* ---- saving ----------------------------------------------------------------------- */
 
@@ -90,7 +109,7 @@ save_input(struct fl_run *run, uint32_t i, struct fl_save *s)
 	char name[32];
 
 	(void)snprintf(name, sizeof name, "input.%u", i);
-	fl_save_section(s, name, VERSION, NULL);
+	fl_state_section_named(s, name, VERSION, layouts, FL_ARRAY_LEN(layouts));
 	fl_save_int(s, "align.wm", a->wm);
 	fl_save_int(s, "align.idle", a->idle);
 	fl_save_int(s, "align.aligned", a->aligned);
@@ -106,7 +125,7 @@ fl__save_run(struct fl_run *run, struct fl_save *s, struct fl_buf *sync, struct 
 	char name[32];
 	int rc;
 
-	fl_save_section(s, "run", VERSION, NULL);
+	fl_state_section_named(s, "run", VERSION, layouts, FL_ARRAY_LEN(layouts));
 	fl_save_int(s, "inputs", run->input_count);
 	fl_save_int(s, "opened", run->opened);
 	fl_save_int(s, "wm", run->wm_ms);

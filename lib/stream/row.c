@@ -192,6 +192,28 @@ fl_row_identity(const struct fl_batch *b, uint32_t row, struct fl_buf *out)
 	return out->len - before;
 }
 
+bool
+fl_row_identity_put(const char *p, size_t n, struct fl_colbuf *to, uint32_t cols)
+{
+	const char *end = n ? p + n : p;
+	uint32_t c, len;
+
+	for (c = 0; c < cols && p < end; c++) {
+		if (*p++ == 0) {
+			fl_put_null(&to[c]);
+			continue;
+		}
+		p = get_varint(p, end, &len);
+		if (!p || len > (size_t)(end - p))
+			return false;
+		fl_put_text(&to[c], p, len, FL_TAG_PLAIN);
+		p += len;
+	}
+	for (; c < cols; c++)
+		fl_put_null(&to[c]);
+	return p == end;
+}
+
 uint32_t
 fl_row_columns(const char *p, size_t n)
 {

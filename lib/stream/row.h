@@ -56,6 +56,9 @@ struct fl_vec fl_row_value(const char *p, size_t n, uint32_t c, struct fl_row_ro
  */
 size_t fl_row_identity(const struct fl_batch *b, uint32_t row, struct fl_buf *out);
 
+/* Such bytes as values again: texts, NULL where there are none. False: they are not that. */
+bool fl_row_identity_put(const char *p, size_t n, struct fl_colbuf *to, uint32_t cols);
+
 /* How many values a packed record has. */
 uint32_t fl_row_columns(const char *p, size_t n);
 

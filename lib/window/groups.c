@@ -243,6 +243,16 @@ held_whole(const void *self)
 	return g->budget.used + fl_aggs_extra_bytes(g->aggs);
 }
 
+static void
+about_whole(const void *self, struct fl_buf *out)
+{
+	const struct fl_groups *g = self;
+	const struct fl_header *in = fl_run_header(g->run, 0);
+
+	/* struct stored_group, the accumulator */
+	fl_window_about(in, g->aggs, in->changelog, "", "skip(24) aggregates", out);
+}
+
 static int
 open_spill(struct fl_groups *g, struct fl_err *err)
 {
@@ -253,6 +263,7 @@ open_spill(struct fl_groups *g, struct fl_err *err)
 		.decode = decode_whole,
 		.forget = forget_whole,
 		.held = held_whole,
+		.about = about_whole,
 	};
 	static const struct fl_spill_ops expiring = {
 		.version = 1,
@@ -262,6 +273,7 @@ open_spill(struct fl_groups *g, struct fl_err *err)
 		.due = due_whole,
 		.forget = forget_whole,
 		.held = held_whole,
+		.about = about_whole,
 	};
 
 	return fl_spill_open(&g->spill, g->run, g->ttl_ms ? &expiring : &ops, g, &g->keys, err);

@@ -387,6 +387,27 @@ forget(void *self)
 	fl__keyed_clear(self);
 }
 
+/* For fcheckpoint show: struct saved_pane, saved_row, and the value of a key. */
+#define PANE "arrival:u64 next_trigger:time counted:i64? bits64(filled,fired,told)"
+#define ROW "arrival:u64 time:time"
+
+static void
+about(const void *self, struct fl_buf *out)
+{
+	const struct fl_keyed *k = self;
+	const struct fl_header *in = fl_run_header(k->run, 0);
+
+	if (k->keeps_rows)
+		fl_window_about(in, NULL, false, "",
+				"@[]{start end " PANE " size -:bytes size -:bytes "
+				"@[u64]{" ROW " size row:row}}",
+				out);
+	else
+		fl_window_about(in, k->aggs, in->changelog, "",
+				"@[]{start end skip(32) size aggregates size -:bytes skip(8)}",
+				out);
+}
+
 size_t
 fl__keyed_held(const struct fl_keyed *k)
 {
@@ -410,6 +431,7 @@ fl__keyed_open_spill(struct fl_keyed *k, struct fl_err *err)
 		.due = due,
 		.forget = forget,
 		.held = held,
+		.about = about,
 	};
 
 	k->handled = FL_TIME_MIN;
@@ -438,6 +460,16 @@ fl_keyed_before_save(struct fl_keyed *k, struct fl_err *err)
 	return fl_spill_checkpoint(&k->spill, err);
 }
 
+static void
+save_section(struct fl_save *s, const char *name, const struct fl_header *in, const char *layout)
+{
+	struct fl_buf about = { 0 };
+
+	fl_window_about(in, NULL, false, "window", layout, &about);
+	fl_save_section(s, name, 1, about.data);
+	fl_buf_release(&about);
+}
+
 void
 fl_keyed_save(const struct fl_keyed *k, struct fl_save *s)
 {
@@ -455,9 +487,12 @@ fl_keyed_save(const struct fl_keyed *k, struct fl_save *s)
 		fl_spill_save(&k->spill, s);
 		return;
 	}
-	fl_window_save_section(s, "panes", in, k->keeps_rows ? NULL : k->aggs, true);
+	if (k->keeps_rows)
+		save_section(s, "panes", in, "size -:bytes " PANE " -:bytes");
+	else
+		fl_window_save_section(s, "panes", in, k->aggs, true);
 	save_all(k, false, s);
-	fl_window_save_section(s, "rows", in, NULL, true);
+	save_section(s, "rows", in, ROW " row:row");
 	if (k->keeps_rows)
 		save_all(k, true, s);
 }

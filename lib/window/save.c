@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "checkpoint/about.h"
 #include "run/statefiles.h"
 #include "time/duration.h"
 
@@ -44,6 +45,19 @@ put_keys(const struct fl_header *in, struct fl_buf *out)
 	}
 }
 
+/* For fcheckpoint show. */
+static const char *const layouts[][2] = {
+	{ "lateness", "duration" },
+	{ "keep_time", "duration" },
+	{ "purge", "flag64" },
+	{ "processing_time", "flag64" },
+	{ "updates", "flag64" },
+	{ "kind", "word64(none,tumble,slide,session,cumulate,count,global)" },
+	{ "trigger", "word64(default,every,count,eager)" },
+	{ "watermark", "time" },
+	{ "timer", "time" },
+};
+
 void
 fl_window_save(struct fl_save *s, const struct fl_window_saved *w, const struct fl_header *in,
 	       const struct fl_aggs *aggs)
@@ -51,7 +65,7 @@ fl_window_save(struct fl_save *s, const struct fl_window_saved *w, const struct 
 	struct fl_buf b = { 0 };
 	int64_t number[9];
 
-	fl_save_section(s, SECTION, VERSION, NULL);
+	fl_state_section_named(s, SECTION, VERSION, layouts, FL_ARRAY_LEN(layouts));
 	fl_save_bytes(s, "engine", w->engine, strlen(w->engine));
 	numbers_of(&w->spec, number);
 	for (size_t i = 0; i < FL_ARRAY_LEN(number); i++)
@@ -324,29 +338,40 @@ put_names(struct fl_buf *out, const struct fl_header *in, bool keys)
 }
 
 void
+fl_window_about(const struct fl_header *in, const struct fl_aggs *aggs, bool retract,
+		const char *ns, const char *layout, struct fl_buf *out)
+{
+	struct fl_buf definition = { 0 };
+
+	fl_buf_printf(out, "{\"namespace\":\"%s\"", ns);
+	fl_buf_puts(out, aggs ? ",\"value\":\"aggregates\"" : ",\"value\":\"row\"");
+	if (layout)
+		fl_buf_printf(out, ",\"layout\":\"%s\"", layout);
+	if (retract)
+		fl_buf_puts(out, ",\"changelog\":true");
+	for (size_t i = 0; aggs && i < fl_aggs_count(aggs); i++) {
+		fl_buf_puts(out, i ? "," : ",\"aggregates\":[");
+		fl_buf_clear(&definition);
+		fl_aggs_definition(aggs, i, &definition);
+		put_string(out, definition.data, definition.len);
+	}
+	if (aggs)
+		fl_buf_putc(out, ']');
+	put_names(out, in, true);
+	put_names(out, in, false);
+	fl_buf_put(out, "}", 2);
+	fl_buf_release(&definition);
+}
+
+void
 fl_window_save_section(struct fl_save *s, const char *name, const struct fl_header *in,
 		       const struct fl_aggs *aggs, bool by_window)
 {
-	struct fl_buf about = { 0 }, definition = { 0 };
+	struct fl_buf about = { 0 };
 
-	fl_buf_puts(&about, by_window ? "{\"namespace\":\"window\"" : "{\"namespace\":\"\"");
-	fl_buf_puts(&about, aggs ? ",\"value\":\"aggregates\"" : ",\"value\":\"row\"");
-	if (in->changelog)
-		fl_buf_puts(&about, ",\"changelog\":true");
-	for (size_t i = 0; aggs && i < fl_aggs_count(aggs); i++) {
-		fl_buf_puts(&about, i ? "," : ",\"aggregates\":[");
-		fl_buf_clear(&definition);
-		fl_aggs_definition(aggs, i, &definition);
-		put_string(&about, definition.data, definition.len);
-	}
-	if (aggs)
-		fl_buf_putc(&about, ']');
-	put_names(&about, in, true);
-	put_names(&about, in, false);
-	fl_buf_put(&about, "}", 2);
+	fl_window_about(in, aggs, in->changelog, by_window ? "window" : "", NULL, &about);
 	fl_save_section(s, name, VERSION, about.data);
 	fl_buf_release(&about);
-	fl_buf_release(&definition);
 }
 
 void

@@ -65,6 +65,13 @@ int fl_window_load_state(struct fl_load *l, const struct fl_window_saved *w, con
 void fl_window_save_section(struct fl_save *s, const char *name, const struct fl_header *in,
 			    const struct fl_aggs *aggs, bool by_window);
 
+/*
+ * The same as a text, about the values of layout (checkpoint/about.h), a NUL behind it.
+ * retract: the accumulators can take back; ns: "window" or "".
+ */
+void fl_window_about(const struct fl_header *in, const struct fl_aggs *aggs, bool retract,
+		     const char *ns, const char *layout, struct fl_buf *out);
+
 /* A value: the accumulator, the rest is appended by the caller. */
 void fl_window_put_acc(struct fl_buf *value, const struct fl_aggs *aggs, const void *acc);
 

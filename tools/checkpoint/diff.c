@@ -2,21 +2,23 @@
 /*
  * fcheckpoint diff DIR@A DIR@B: entries that were added, removed or changed.
  *
- * Each state is read twice: once for the hashes of its entries, which are sorted and
- * compared, once to print those that differ. A key may have several entries (rows of a
- * join): they are compared as a bag.
+ * Each state is read twice: once for the hashes of its rows as they are shown, which are
+ * sorted and compared, once to print those that differ. A key may have several (rows of a
+ * join): they are compared as a bag. Of a state on disk the values are compared, and not how
+ * RocksDB has them: in how many parts an aggregate is there depends on when it was written.
  */
 #include <stdlib.h>
 
 #include "checkpoint.h"
 #include "people.h"
+#include "run/statefiles.h"
 
 static const char *const columns[] = { "op", "uid", "section", "namespace", "key", "value" };
 
 struct print {
 	uint64_t key[2];
 	uint64_t value;
-	uint64_t index; /* in the state, in its order */
+	uint64_t index; /* among the rows of the state, in their order */
 };
 
 enum mark { SAME = 0, ALONE, CHANGED };
@@ -27,7 +29,10 @@ struct side {
 	struct fl_manifest m;
 	const struct fl_ck_op *op; /* NULL: it has no such operator */
 	struct fl_buf prints;      /* struct print */
-	struct fl_buf marks;       /* a byte an entry */
+	struct fl_buf marks;       /* a byte a row */
+	uint64_t next;             /* index of the next row */
+	struct fc_table *table;
+	const char *const *ops; /* for ALONE and CHANGED */
 };
 
 static int
@@ -41,34 +46,44 @@ compare(const void *a, const void *b)
 	return (x->value > y->value) - (x->value < y->value);
 }
 
-static int
-read_prints(struct side *s, struct fl_err *err)
+/* Where RocksDB's files are is another place in each checkpoint. */
+static bool
+is_place(const struct fc_shown *shown)
 {
-	struct fl_state_section section;
-	struct fl_state_entry e;
-	struct print print = { .index = 0 };
-	struct fl_load *l;
-	char *name;
+	return !shown->part_count && fl_state_is(shown->entry, "directory") &&
+	       strcmp(shown->section->name, FL_STATEFILES_SECTION) == 0;
+}
+
+static int
+take_print(void *ctx, struct fc_entries *x, const struct fc_shown *shown, struct fl_err *err)
+{
+	struct side *s = ctx;
+	struct print print = { .index = s->next++ };
+
+	(void)err;
+	fc_shown_identity(x, shown, print.key, &print.value);
+	fl_buf_put(&s->prints, &print, sizeof print);
+	return 0;
+}
+
+static int
+read_prints(const struct fc_people *p, struct side *s, struct fl_err *err)
+{
+	struct fc_entries *x;
 	int rc;
 
 	fl_buf_clear(&s->prints);
 	fl_buf_clear(&s->marks);
+	s->next = 0;
 	if (!s->op)
 		return 0;
-	l = fl_manifest_load(&s->d, &s->m, s->op, &name, err);
-	if (!l)
-		return err->code;
-	while ((rc = fl_load_section(l, &section, err)) > 0)
-		while ((rc = fl_load_entry(l, &e, err)) > 0) {
-			fl_state_identity(&section, &e, print.key, &print.value);
-			fl_buf_put(&s->prints, &print, sizeof print);
-			print.index++;
-		}
-	fl_load_close(l);
-	free(name);
-	if (print.index)
-		qsort(s->prints.data, (size_t)print.index, sizeof print, compare);
-	memset(fl_buf_reserve(&s->marks, (size_t)print.index + 1), SAME, (size_t)print.index + 1);
+	x = fc_entries_new(p, take_print, s);
+	rc = fc_state_show(x, &s->d, &s->m, s->op, err);
+	fc_entries_free(x);
+	if (s->prints.len)
+		qsort(s->prints.data, s->prints.len / sizeof(struct print), sizeof(struct print),
+		      compare);
+	memset(fl_buf_reserve(&s->marks, (size_t)s->next + 1), SAME, (size_t)s->next + 1);
 	return rc;
 }
 
@@ -129,43 +144,36 @@ mark(struct side *l, struct side *r)
 	}
 }
 
-/* Print the entries of s that are marked. ops: for ALONE and CHANGED. */
 static int
-print_marked(struct fc_people *p, struct fc_table *t, struct side *s, const char *const ops[3],
-	     struct fl_err *err)
+put_marked(void *ctx, struct fc_entries *x, const struct fc_shown *shown, struct fl_err *err)
+{
+	struct side *s = ctx;
+	char m = s->marks.data[s->next++];
+
+	if (m == SAME || is_place(shown))
+		return 0;
+	fc_put(s->table, 0, s->ops[(int)m]);
+	fc_put(s->table, 1, s->op->uid);
+	fc_shown_put(x, shown, s->table, 2);
+	return fc_table_row(s->table, err);
+}
+
+/* Print the rows of s that are marked. */
+static int
+print_marked(const struct fc_people *p, struct fc_table *t, struct side *s,
+	     const char *const ops[3], struct fl_err *err)
 {
 	struct fc_entries *x;
-	struct fl_state_section section;
-	struct fl_state_entry e;
-	struct fl_load *l;
-	uint64_t index = 0;
-	char *name;
-	int rc = 0;
+	int rc;
 
 	if (!s->op)
 		return 0;
-	l = fl_manifest_load(&s->d, &s->m, s->op, &name, err);
-	if (!l)
-		return err->code;
-	x = fc_entries_new(p);
-	while (rc >= 0 && (rc = fl_load_section(l, &section, err)) > 0) {
-		fc_entries_section(x, &section);
-		while ((rc = fl_load_entry(l, &e, err)) > 0) {
-			char m = s->marks.data[index++];
-
-			fc_entries_learn(x, &e);
-			if (m == SAME)
-				continue;
-			fc_put(t, 0, ops[(int)m]);
-			fc_put(t, 1, s->op->uid);
-			fc_entries_put(x, &e, t, 2);
-			if ((rc = fc_table_row(t, err)) < 0)
-				break;
-		}
-	}
+	s->table = t;
+	s->ops = ops;
+	s->next = 0;
+	x = fc_entries_new(p, put_marked, s);
+	rc = fc_state_show(x, &s->d, &s->m, s->op, err);
 	fc_entries_free(x);
-	fl_load_close(l);
-	free(name);
 	return rc;
 }
 
@@ -179,9 +187,9 @@ diff_op(struct fc_people *p, struct fc_table *t, struct side *a, struct side *b,
 
 	a->op = fl_manifest_op(&a->m, uid);
 	b->op = fl_manifest_op(&b->m, uid);
-	rc = read_prints(a, err);
+	rc = read_prints(p, a, err);
 	if (rc == 0)
-		rc = read_prints(b, err);
+		rc = read_prints(p, b, err);
 	if (rc < 0)
 		return rc;
 	mark(a, b);

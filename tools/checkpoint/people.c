@@ -257,15 +257,6 @@ fc_table_open(struct fc_table *t, const struct fc_people *p, const char *const *
 	return 0;
 }
 
-void
-fc_put(struct fc_table *t, uint32_t c, const char *s)
-{
-	if (s)
-		fl_put_text(fc_cell(t, c), s, strlen(s), FL_TAG_STRING);
-	else
-		fl_put_null(fc_cell(t, c));
-}
-
 static int
 flush(struct fc_table *t, bool all, struct fl_err *err)
 {

@@ -86,7 +86,16 @@ fc_cell(struct fc_table *t, uint32_t c)
 {
 	return &t->build.col[c];
 }
-void fc_put(struct fc_table *t, uint32_t c, const char *s); /* NULL: null */
+
+static inline void
+fc_put(struct fc_table *t, uint32_t c, const char *s) /* NULL: null */
+{
+	if (s)
+		fl_put_text(fc_cell(t, c), s, strlen(s), FL_TAG_STRING);
+	else
+		fl_put_null(fc_cell(t, c));
+}
+
 int fc_table_row(struct fc_table *t, struct fl_err *err);
 
 /* The last rows; rc is what has happened so far, and is returned if it is an error. */
@@ -95,33 +104,54 @@ int fc_table_end(struct fc_table *t, int rc, struct fl_err *err);
 /* ---- what an entry of a state means (entry.c) ---- */
 
 struct fc_entries;
+struct fc_piece;
 
-/* For the entries of one section after the other of one operator. */
-struct fc_entries *fc_entries_new(const struct fc_people *p);
+/* What is shown as a row: an entry, or a piece of its value. Borrowed for the call. */
+struct fc_shown {
+	const struct fl_state_entry *entry;
+	uint64_t bytes; /* of its value */
+	bool plain;     /* the section does not speak of its value */
+	/* instead of the entry's value, accumulators, parts of one, the oldest first */
+	const struct fl_bytes *parts;
+	size_t part_count;
+	/* inside */
+	const struct fl_state_section *section;
+	const struct fc_piece *piece;
+};
+
+typedef int fc_shown_fn(void *ctx, struct fc_entries *x, const struct fc_shown *shown,
+			struct fl_err *err);
+
+/* For the entries of one section after the other of one operator; shown gets the rows. */
+struct fc_entries *fc_entries_new(const struct fc_people *p, fc_shown_fn *shown, void *ctx);
 void fc_entries_free(struct fc_entries *x);
 void fc_entries_section(struct fc_entries *x, const struct fl_state_section *s);
 
-/* See each entry, also one that is not put: some say what later sections hold. */
+/* See each entry, also one that is not shown: some say what later sections hold. */
 void fc_entries_learn(struct fc_entries *x, const struct fl_state_entry *e);
 
+/* Show an entry of the section in hand: a row, or several. Errors are those of shown. */
+int fc_entries_show(struct fc_entries *x, struct fc_shown *shown, struct fl_err *err);
+
 /* Put section, namespace, key and value into columns first … first+3. */
-void fc_entries_put(struct fc_entries *x, const struct fl_state_entry *e, struct fc_table *t,
-		    uint32_t first);
+void fc_shown_put(struct fc_entries *x, const struct fc_shown *shown, struct fc_table *t,
+		  uint32_t first);
 
-/*
- * The same for an entry whose value is n accumulators (fl_aggs_save), parts of one, the
- * oldest first: what they are together.
- */
-void fc_entries_put_parts(struct fc_entries *x, const struct fl_state_entry *e,
-			  const struct fl_bytes *acc, size_t n, struct fc_table *t, uint32_t first);
+/* As fl_state_identity: of what is shown. */
+void fc_shown_identity(struct fc_entries *x, const struct fc_shown *shown, uint64_t ret_key[2],
+		       uint64_t *ret_value);
 
-/* The end of the window that begins at start_ms, as far as entries that were seen say. */
+/* The end of the window that begins at start_ms, as far as it is said. */
 int64_t fc_entries_window_end(const struct fc_entries *x, int64_t start_ms);
 
-/* ---- a state on disk (stored.c) ---- */
+/* Whether the section's entries have namespaces (true if nothing is said), and windows. */
+bool fc_entries_has_namespaces(const struct fc_entries *x);
+bool fc_entries_by_window(const struct fc_entries *x);
 
-/* A row for each entry in the files of op; the section that names them is in hand. */
-int fc_stored_put(struct fc_entries *x, const struct fl_ckdir *d, const struct fl_manifest *m,
-		  const struct fl_ck_op *op, struct fc_table *t, struct fl_err *err);
+/* ---- all of a state (stored.c) ---- */
+
+/* Each entry of op, in memory and on disk, is shown. FL_EDATA: it is damaged. */
+int fc_state_show(struct fc_entries *x, const struct fl_ckdir *d, const struct fl_manifest *m,
+		  const struct fl_ck_op *op, struct fl_err *err);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "checkpoint.h"
 #include "people.h"
-#include "run/statefiles.h"
 
 static const char *const op_columns[] = {
 	"uid",      "tool",        "backend",  "size",     "entries",
@@ -35,43 +34,14 @@ show_operators(struct fc_people *p, const struct fl_manifest *m, struct fl_err *
 	return fc_table_end(&t, rc, err);
 }
 
-/* The entries of the section in hand. */
 static int
-put_section(struct fc_entries *x, struct fc_table *t, struct fl_load *l, struct fl_err *err)
+put_row(void *ctx, struct fc_entries *x, const struct fc_shown *shown, struct fl_err *err)
 {
-	struct fl_state_entry e;
-	int rc;
+	struct fc_table *t = ctx;
 
-	while ((rc = fl_load_entry(l, &e, err)) > 0) {
-		fc_entries_learn(x, &e);
-		fc_entries_put(x, &e, t, 0);
-		fl_put_int(fc_cell(t, 4), e.value_len);
-		rc = fc_table_row(t, err);
-		if (rc < 0)
-			break;
-	}
-	return rc;
-}
-
-static int
-put_entries(struct fc_people *p, const struct fl_ckdir *d, const struct fl_manifest *m,
-	    const struct fl_ck_op *op, struct fc_table *t, struct fl_load *l, struct fl_err *err)
-{
-	struct fc_entries *x = fc_entries_new(p);
-	struct fl_state_section s;
-	int rc;
-
-	while ((rc = fl_load_section(l, &s, err)) > 0) {
-		fc_entries_section(x, &s);
-		rc = put_section(x, t, l, err);
-		/* what it says of its entries holds for those on disk */
-		if (rc == 0 && strcmp(s.name, FL_STATEFILES_SECTION) == 0 && op->file_count)
-			rc = fc_stored_put(x, d, m, op, t, err);
-		if (rc < 0)
-			break;
-	}
-	fc_entries_free(x);
-	return rc;
+	fc_shown_put(x, shown, t, 0);
+	fl_put_int(fc_cell(t, 4), (int64_t)shown->bytes);
+	return fc_table_row(t, err);
 }
 
 static int
@@ -79,9 +49,8 @@ show_state(struct fc_people *p, const struct fl_ckdir *d, const struct fl_manife
 	   const char *uid, struct fl_err *err)
 {
 	const struct fl_ck_op *op = fl_manifest_op(m, uid);
+	struct fc_entries *x;
 	struct fc_table t;
-	struct fl_load *l;
-	char *name;
 	int rc;
 
 	if (!op)
@@ -90,16 +59,12 @@ show_state(struct fc_people *p, const struct fl_ckdir *d, const struct fl_manife
 			       "names those that it has",
 			       (unsigned long long)m->id, d->path, uid, d->path,
 			       (unsigned long long)m->id);
-	l = fl_manifest_load(d, m, op, &name, err);
-	if (!l)
-		return err->code;
 	rc = fc_table_open(&t, p, entry_columns, FL_ARRAY_LEN(entry_columns), err);
+	x = fc_entries_new(p, put_row, &t);
 	if (rc == 0)
-		rc = put_entries(p, d, m, op, &t, l, err);
-	rc = fc_table_end(&t, rc, err);
-	fl_load_close(l);
-	free(name);
-	return rc;
+		rc = fc_state_show(x, d, m, op, err);
+	fc_entries_free(x);
+	return fc_table_end(&t, rc, err);
 }
 
 static int

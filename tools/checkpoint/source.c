@@ -13,6 +13,7 @@
 
 #include "base/io.h"
 #include "base/nearfile.h"
+#include "checkpoint/about.h"
 
 #define SOURCE_VERSION 1u
 
@@ -263,9 +264,10 @@ save_place(struct fl_save *save, const struct fc_place *p)
 int
 fc_source_save(struct fc_source *s, struct fl_save *save, struct fl_err *err)
 {
+	static const char *const named[][2] = { { "mode", "word64(files,follow,command,spool)" } };
 	struct fc_place here;
 
-	fl_save_section(save, "source", SOURCE_VERSION, NULL);
+	fl_state_section_named(save, "source", SOURCE_VERSION, named, FL_ARRAY_LEN(named));
 	fl_save_int(save, "mode", s->mode);
 	fl_save_int(save, "bytes", (int64_t)s->total);
 	fl_save_int(save, "next_number", (int64_t)s->next_number);

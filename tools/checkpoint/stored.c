@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of an operator that was kept with --backend rocksdb, entry by entry. The files
- * of the checkpoint are not touched: RocksDB opens hard links to them.
+ * The state of an operator, entry by entry: that of its file, and that which was kept with
+ * --backend rocksdb. The files of the checkpoint are not touched: RocksDB opens hard links
+ * to them.
  *
  * Three kinds of operators write there; the first byte of a namespace says which.
  *	'G'            one group a key; values as of window/parts.h
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "people.h"
+#include "run/statefiles.h"
 #include "state/backend.h"
 #include "window/parts.h"
 
@@ -86,13 +88,13 @@ next_part(struct fl_bytes *rest, bool list, struct fl_bytes *ret)
 
 struct view {
 	struct fc_entries *entries;
-	struct fc_table *table;
 	struct fl_buf parts; /* struct fl_bytes: accumulators */
 };
 
 static int
-put_parts(struct view *v, struct fl_state_entry *e, struct fl_bytes value, struct fl_err *err)
+show_parts(struct view *v, struct fl_state_entry *e, struct fl_bytes value, struct fl_err *err)
 {
+	struct fc_shown shown = { .entry = e, .bytes = value.n };
 	bool list = is_list(value);
 	struct fl_bytes rest = value, one;
 	uint64_t first = UINT64_MAX;
@@ -100,7 +102,6 @@ put_parts(struct view *v, struct fl_state_entry *e, struct fl_bytes value, struc
 	if (list)
 		rest = (struct fl_bytes){ value.p + sizeof first, value.n - sizeof first };
 	fl_buf_clear(&v->parts);
-	e->value_len = 0;
 	while (next_part(&rest, list, &one)) {
 		struct fl_part part;
 
@@ -109,28 +110,29 @@ put_parts(struct view *v, struct fl_state_entry *e, struct fl_bytes value, struc
 		if (part.seq < first)
 			e->key_tags = part.tags;
 		first = part.seq < first ? part.seq : first;
-		e->value_len += (uint32_t)one.n;
 		one = (struct fl_bytes){ one.p + sizeof part, one.n - sizeof part };
 		fl_buf_put(&v->parts, &one, sizeof one);
 	}
-	fc_entries_put_parts(v->entries, e, (const struct fl_bytes *)(void *)v->parts.data,
-			     v->parts.len / sizeof one, v->table, 0);
-	return 0;
+	e->value = value.p;
+	e->value_len = (uint32_t)value.n;
+	shown.parts = (const struct fl_bytes *)(void *)v->parts.data;
+	shown.part_count = v->parts.len / sizeof one;
+	return fc_entries_show(v->entries, &shown, err);
 }
 
 /* u8 version, u8[3] 0, u32 tags, u64 arrival, and what the operator wrote. */
 static int
-put_whole(struct view *v, struct fl_state_entry *e, struct fl_bytes value, struct fl_err *err)
+show_whole(struct view *v, struct fl_state_entry *e, struct fl_bytes value, struct fl_err *err)
 {
 	enum { TAGS = 4, HEAD = 16 };
+	struct fc_shown shown = { .entry = e, .bytes = value.n };
 
 	if (value.n < HEAD)
 		return fl_fail(err, FL_EDATA, "a value in RocksDB's files is damaged");
 	memcpy(&e->key_tags, value.p + TAGS, sizeof e->key_tags);
 	e->value = value.p + HEAD;
 	e->value_len = (uint32_t)(value.n - HEAD);
-	fc_entries_put(v->entries, e, v->table, 0);
-	return 0;
+	return fc_entries_show(v->entries, &shown, err);
 }
 
 /* The number behind the first byte of a namespace: biased, so that it is sorted. */
@@ -144,34 +146,31 @@ number_of(const char *p)
 	return (int64_t)(n ^ (UINT64_C(1) << 63));
 }
 
+/* kind, order: see fl_backend_walk_next. */
 static int
-put_entry(struct view *v, char kind, struct fl_bytes order, const struct fl_key *key,
-	  struct fl_bytes value, struct fl_err *err)
+show_entry(struct view *v, char kind, struct fl_bytes order, const struct fl_key *key,
+	   struct fl_bytes value, struct fl_err *err)
 {
 	struct fl_state_entry e = {
 		.ns = "",
 		.key = key->p,
 		.key_len = key->len == FL_KEY_NULL ? FL_STATE_NULL_KEY : key->len,
 	};
+	bool window = kind == 'W' || (kind == 'K' && fc_entries_by_window(v->entries));
 	int64_t bounds[2];
 	char number[32];
-	int rc;
 
-	if (kind == 'W') {
+	if (window) {
 		bounds[0] = number_of(order.p - 9);
 		bounds[1] = fc_entries_window_end(v->entries, bounds[0]);
 		e.ns = (const char *)bounds;
 		e.ns_len = sizeof bounds;
-	} else if (kind == 'K') {
+	} else if (kind == 'K' && fc_entries_has_namespaces(v->entries)) {
 		e.ns_len = (uint32_t)snprintf(number, sizeof number, "%lld",
 					      (long long)number_of(order.p - 9));
 		e.ns = number;
 	}
-	rc = kind == 'K' ? put_whole(v, &e, value, err) : put_parts(v, &e, value, err);
-	if (rc < 0)
-		return rc;
-	fl_put_int(fc_cell(v->table, 4), e.value_len);
-	return fc_table_row(v->table, err);
+	return kind == 'K' ? show_whole(v, &e, value, err) : show_parts(v, &e, value, err);
 }
 
 static int
@@ -185,7 +184,7 @@ walk(struct view *v, struct fl_backend *b, char kind, size_t ns_len, struct fl_e
 	int rc;
 
 	while ((rc = fl_backend_walk_next(w, &order, &key, &value, err)) > 0) {
-		rc = put_entry(v, kind, order, &key, value, err);
+		rc = show_entry(v, kind, order, &key, value, err);
 		if (rc < 0)
 			break;
 	}
@@ -223,15 +222,16 @@ open_files(const struct fl_ckdir *d, const char *files, struct fl_err *err)
 	return b;
 }
 
-int
-fc_stored_put(struct fc_entries *x, const struct fl_ckdir *d, const struct fl_manifest *m,
-	      const struct fl_ck_op *op, struct fc_table *t, struct fl_err *err)
+/* Those of the section in hand, which names the files. */
+static int
+show_files(struct fc_entries *x, const struct fl_ckdir *d, const struct fl_manifest *m,
+	   const struct fl_ck_op *op, struct fl_err *err)
 {
 	static const struct {
 		char kind;
 		size_t ns_len;
 	} kinds[] = { { 'G', 1 }, { 'W', 9 }, { 'K', 9 } };
-	struct view v = { .entries = x, .table = t };
+	struct view v = { .entries = x };
 	struct fl_ck_seen seen = { 0 };
 	char files[FL_CHECKPOINT_NAME_MAX];
 	struct fl_backend *b;
@@ -249,4 +249,51 @@ fc_stored_put(struct fc_entries *x, const struct fl_ckdir *d, const struct fl_ma
 	fl_backend_close(b);
 	fl_buf_release(&v.parts);
 	return rc < 0 ? fl_wrap(err, "%s/%s", d->path, files) : 0;
+}
+
+/* ---- the file ----------------------------------------------------------------------------- */
+
+/* named: the section speaks of what its files have in them, and not of their names. */
+static int
+show_section(struct fc_entries *x, struct fl_load *l, bool named, struct fl_err *err)
+{
+	struct fl_state_entry e;
+	int rc;
+
+	while ((rc = fl_load_entry(l, &e, err)) > 0) {
+		struct fc_shown shown = { .entry = &e, .bytes = e.value_len, .plain = named };
+
+		fc_entries_learn(x, &e);
+		rc = fc_entries_show(x, &shown, err);
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}
+
+int
+fc_state_show(struct fc_entries *x, const struct fl_ckdir *d, const struct fl_manifest *m,
+	      const struct fl_ck_op *op, struct fl_err *err)
+{
+	struct fl_state_section s;
+	struct fl_load *l;
+	char *name;
+	int rc;
+
+	l = fl_manifest_load(d, m, op, &name, err);
+	if (!l)
+		return err->code;
+	while ((rc = fl_load_section(l, &s, err)) > 0) {
+		bool files = op->file_count && strcmp(s.name, FL_STATEFILES_SECTION) == 0;
+
+		fc_entries_section(x, &s);
+		rc = show_section(x, l, files, err);
+		if (rc == 0 && files)
+			rc = show_files(x, d, m, op, err);
+		if (rc < 0)
+			break;
+	}
+	fl_load_close(l);
+	free(name);
+	return rc;
 }
