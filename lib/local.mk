@@ -35,6 +35,7 @@ lib_libflue_a_SOURCES = \
 	lib/checkpoint/request.c \
 	lib/checkpoint/sealed.c \
 	lib/checkpoint/sealed.h \
+	lib/checkpoint/blocks.c lib/checkpoint/blocks.h \
 	lib/checkpoint/snapshot.c \
 	lib/checkpoint/snapshot.h \
 	lib/checkpoint/verify.c \

@@ -228,6 +228,16 @@ restore(void *self, struct fl_run *run, struct fl_load *l, struct fl_err *err)
 	return r->sliced ? fl_slices_load(&r->slices, l, err) : fl_keyed_load(&r->keyed, l, err);
 }
 
+static bool
+snapshot_copies(const void *self)
+{
+	const struct freduce *r = self;
+
+	if (!r->windowed)
+		return fl_groups_flat(&r->groups);
+	return r->sliced && fl_slices_flat(&r->slices);
+}
+
 static size_t
 state_bytes(const void *self)
 {
@@ -295,6 +305,7 @@ static const struct fl_op freduce_op = {
 	.snapshot = snapshot,
 	.restore = restore,
 	.state_bytes = state_bytes,
+	.snapshot_copies = snapshot_copies,
 	.state_keys = state_keys,
 	.before_snapshot = before_snapshot,
 };

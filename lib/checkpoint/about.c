@@ -192,6 +192,7 @@ fl_state_about(const struct fl_state_section *s, struct fl_state_about *ret)
 {
 	json_t *o = s->about_len ? json_loadb(s->about, s->about_len, JSON_ALLOW_NUL, NULL) : NULL;
 	const char *side = json_string_value(json_object_get(o, "side"));
+	json_int_t flat;
 	const char *layout = json_string_value(json_object_get(o, "layout"));
 
 	*ret = (struct fl_state_about){ .ns_said = json_object_get(o, "namespace") != NULL };
@@ -209,6 +210,8 @@ fl_state_about(const struct fl_state_section *s, struct fl_state_about *ret)
 	ret->header.changelog = json_is_true(json_object_get(o, "changelog"));
 	ret->whole_rows = json_is_true(json_object_get(o, "whole_rows"));
 	take_aggregates(o, ret);
+	flat = json_integer_value(json_object_get(o, "flat"));
+	ret->flat = flat > 0 && flat <= UINT16_MAX ? (size_t)flat : 0;
 	take_windows(o, ret);
 	take_named(o, ret);
 	json_decref(o);

@@ -82,6 +82,7 @@ struct fl_state_about {
 	struct fl_header left, right;
 	bool keyed;        /* .keys was said */
 	bool whole_rows;   /* a key is a whole row: fl_row_identity */
+	size_t flat;       /* where in the value of a flat entry the accumulator begins */
 	char **aggregates; /* "NAME=EXPR" */
 	uint32_t aggregate_count;
 	int64_t (*windows)[2];

@@ -9,22 +9,19 @@
  * fastest level of zlib is slower than the disk that it would save (some 100 MB/s a
  * core, which the stream needs for itself).
  *
- * An entry, packed:
+ * An entry of an entries block, packed:
  *	u8 ns_len, u8 key_len, u16 value_len, u32 key_tags, ns, key, value
  * key_len 254: the key is NULL. key_len 255: three u32 follow the tags with the
  * lengths of all three, the others before them are 0.
+ * A flat block: struct flat_head, the namespace, the entries (struct fl_state_flat and a
+ * value, all of one size), then the keys longer than 16 bytes, in the order of their entries.
  * A section block: u32 version, u32 length of the name, the name, about.
  * An end block: u64 sections, u64 entries, u64 chain. chain is 0 at first; each block
  * makes it XXH3-64 of the block's hash, seeded with the chain before.
  */
-#define _GNU_SOURCE /* O_NOFOLLOW */
 #include "checkpoint/snapshot.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define XXH_INLINE_ALL /* other libraries export the same names, of other versions */
 #include <xxhash.h>
@@ -32,26 +29,11 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "checkpoint/below.h"
+#include "checkpoint/blocks.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "snapshots are little-endian");
 
-#define MAGIC \
-	"\x93" \
-	"FLST\r\n\x1a"
-#define MAGIC_LEN 8u
 #define BLOCK_TARGET FL_KIB(512)
-#define BLOCK_MAX ((size_t)1 << 30) /* of a payload: the longest entry */
-
-enum block_type { BLOCK_SECTION = 1, BLOCK_ENTRIES, BLOCK_END };
-
-struct block_head {
-	uint32_t len;
-	uint8_t type;
-	uint8_t zero[3];
-	uint64_t hash;
-};
-_Static_assert(sizeof(struct block_head) == 16, "block head");
-#define HASHED offsetof(struct block_head, hash)
 
 struct entry_head {
 	uint8_t ns_len;
@@ -68,22 +50,19 @@ struct section_head {
 	uint32_t name_len;
 };
 
+struct flat_head {
+	uint32_t entry_size;
+	uint32_t count;
+	uint32_t ns_len;
+	uint32_t zero;
+};
+_Static_assert(sizeof(struct fl_state_flat) == 40, "a flat entry");
+
 struct end_block {
 	uint64_t sections;
 	uint64_t entries;
 	uint64_t chain;
 };
-
-static uint64_t
-hash_block(const struct block_head *h, const void *payload)
-{
-	XXH3_state_t state;
-
-	(void)XXH3_64bits_reset(&state);
-	(void)XXH3_64bits_update(&state, h, HASHED);
-	(void)XXH3_64bits_update(&state, payload, h->len);
-	return XXH3_64bits_digest(&state);
-}
 
 static uint64_t
 add_to_chain(uint64_t chain, uint64_t hash)
@@ -96,9 +75,11 @@ add_to_chain(uint64_t chain, uint64_t hash)
 struct fl_save {
 	int fd; /* -1: into out alone */
 	const char *name;
-	struct fl_buf out; /* the block in hand; fd -1: the whole file */
-	size_t block;      /* where its head lies in out; SIZE_MAX: none is begun */
-	uint64_t size;     /* bytes before out (fd), or in all, after the end */
+	struct fl_buf out;   /* the block in hand; fd -1: the whole file */
+	struct fl_buf *room; /* whose memory out has; NULL: its own */
+	size_t block;        /* where its head lies in out; SIZE_MAX: none is begun */
+	bool is_flat;        /* the block in hand */
+	uint64_t size;       /* bytes before out (fd), or in all, after the end */
 	uint64_t entries;
 	uint64_t sections;
 	uint64_t chain;
@@ -114,7 +95,20 @@ fl_save_new(int fd, const char *name)
 	s->fd = fd;
 	s->name = name;
 	s->block = SIZE_MAX;
-	fl_buf_put(&s->out, MAGIC, MAGIC_LEN);
+	fl_buf_put(&s->out, FL_STATE_MAGIC, FL_STATE_MAGIC_LEN);
+	return s;
+}
+
+struct fl_save *
+fl_save_new_in(struct fl_buf *room, const char *name)
+{
+	struct fl_save *s = fl_save_new(-1, name);
+
+	fl_buf_release(&s->out);
+	s->room = room;
+	s->out = *room;
+	fl_buf_clear(&s->out);
+	fl_buf_put(&s->out, FL_STATE_MAGIC, FL_STATE_MAGIC_LEN);
 	return s;
 }
 
@@ -123,30 +117,34 @@ fl_save_free(struct fl_save *s)
 {
 	if (!s)
 		return;
-	fl_buf_release(&s->out);
+	if (s->room)
+		*s->room = s->out;
+	else
+		fl_buf_release(&s->out);
 	free(s);
 }
 
 static void
-open_block(struct fl_save *s, enum block_type type)
+open_block(struct fl_save *s, enum fl_block_type type)
 {
-	struct block_head h = { .type = (uint8_t)type };
+	struct fl_block_head h = { .type = (uint8_t)type };
 
 	s->block = s->out.len;
+	s->is_flat = type == FL_BLOCK_FLAT;
 	fl_buf_put(&s->out, &h, sizeof h);
 }
 
 static size_t
 payload_len(const struct fl_save *s)
 {
-	return s->out.len - s->block - sizeof(struct block_head);
+	return s->out.len - s->block - sizeof(struct fl_block_head);
 }
 
 /* Hash the block in hand, and write it. */
 static void
 close_block(struct fl_save *s)
 {
-	struct block_head h;
+	struct fl_block_head h;
 	char *at;
 
 	if (s->block == SIZE_MAX)
@@ -154,7 +152,7 @@ close_block(struct fl_save *s)
 	at = s->out.data + s->block;
 	memcpy(&h, at, sizeof h);
 	h.len = (uint32_t)payload_len(s);
-	h.hash = hash_block(&h, at + sizeof h);
+	h.hash = fl__block_hash(&h, at + sizeof h);
 	memcpy(at, &h, sizeof h);
 	s->chain = add_to_chain(s->chain, h.hash);
 	s->hash = h.hash;
@@ -177,12 +175,12 @@ fl_save_section(struct fl_save *s, const char *name, uint32_t version, const cha
 	if (s->err.code)
 		return;
 	close_block(s);
-	open_block(s, BLOCK_SECTION);
+	open_block(s, FL_BLOCK_SECTION);
 	fl_buf_put(&s->out, &h, sizeof h);
 	fl_buf_put(&s->out, name, h.name_len);
 	if (about)
 		fl_buf_puts(&s->out, about);
-	fl_assert(payload_len(s) <= BLOCK_MAX);
+	fl_assert(payload_len(s) <= FL_BLOCK_MAX);
 	close_block(s);
 	s->sections++;
 }
@@ -219,16 +217,16 @@ fl_save_entry(struct fl_save *s, const struct fl_state_entry *e)
 	fl_assert(s->sections);
 	if (s->err.code)
 		return;
-	if (need > BLOCK_MAX) {
+	if (need > FL_BLOCK_MAX) {
 		(void)fl_fail(&s->err, FL_ELIMIT,
 			      "%s: one entry of the state has %zu bytes; at most %zu can be saved",
-			      s->name, need, BLOCK_MAX);
+			      s->name, need, FL_BLOCK_MAX);
 		return;
 	}
-	if (s->block != SIZE_MAX && payload_len(s) + need > BLOCK_TARGET)
+	if (s->block != SIZE_MAX && (s->is_flat || payload_len(s) + need > BLOCK_TARGET))
 		close_block(s);
 	if (s->block == SIZE_MAX)
-		open_block(s, BLOCK_ENTRIES);
+		open_block(s, FL_BLOCK_ENTRIES);
 	(void)fl_buf_reserve(&s->out, need);
 	put_entry_head(s, e);
 	fl_buf_put(&s->out, e->ns, e->ns_len);
@@ -237,12 +235,44 @@ fl_save_entry(struct fl_save *s, const struct fl_state_entry *e)
 	s->entries++;
 }
 
+uint32_t
+fl_save_flat_room(uint32_t entry_size)
+{
+	return entry_size < BLOCK_TARGET ? BLOCK_TARGET / entry_size : 1;
+}
+
+char *
+fl_save_flat(struct fl_save *s, const void *ns, uint32_t ns_len, uint32_t entry_size,
+	     uint32_t n, size_t keys_len)
+{
+	struct flat_head h = { .entry_size = entry_size, .count = n, .ns_len = ns_len };
+	size_t bytes = (size_t)entry_size * n + keys_len;
+	char *at;
+
+	fl_assert(s->sections && entry_size >= sizeof(struct fl_state_flat));
+	if (s->err.code)
+		return NULL;
+	if (bytes > FL_BLOCK_MAX - sizeof h - ns_len) {
+		(void)fl_fail(&s->err, FL_ELIMIT, "%s: %zu bytes of state cannot be saved at once",
+			      s->name, bytes);
+		return NULL;
+	}
+	close_block(s);
+	open_block(s, FL_BLOCK_FLAT);
+	fl_buf_put(&s->out, &h, sizeof h);
+	fl_buf_put(&s->out, ns, ns_len);
+	at = fl_buf_reserve(&s->out, bytes);
+	s->out.len += bytes;
+	s->entries += n;
+	return at;
+}
+
 void
 fl_save_bytes(struct fl_save *s, const char *name, const void *p, size_t n)
 {
 	struct fl_state_entry e = { .key = name, .key_len = (uint32_t)strlen(name), .value = p };
 
-	if (n > BLOCK_MAX && !s->err.code)
+	if (n > FL_BLOCK_MAX && !s->err.code)
 		(void)fl_fail(&s->err, FL_ELIMIT, "%s: \"%s\" of the state has %zu bytes", s->name,
 			      name, n);
 	e.value_len = (uint32_t)n;
@@ -262,7 +292,7 @@ fl_save_end(struct fl_save *s, struct fl_err *err)
 
 	close_block(s);
 	end = (struct end_block){ s->sections, s->entries, s->chain };
-	open_block(s, BLOCK_END);
+	open_block(s, FL_BLOCK_END);
 	fl_buf_put(&s->out, &end, sizeof end);
 	close_block(s);
 	if (s->fd < 0)
@@ -299,114 +329,55 @@ fl_save_memory(const struct fl_save *s)
 /* ---- loading -------------------------------------------------------------------- */
 
 struct fl_load {
-	int fd; /* -1: from memory */
+	struct fl_blocks *blocks;
 	const char *name;
-	const char *memory; /* with fd -1: the whole file */
-	uint64_t size;      /* of the file */
-	uint64_t offset;    /* in the file: of the next block's head */
-	struct fl_buf buf;  /* the payload in hand, and the next block's head */
 	struct fl_buf section;
-	struct block_head head; /* of the block in hand */
-	struct block_head next; /* of the one behind it, if fd; read with the payload */
-	bool have_next;
-	const char *payload; /* of the block in hand */
-	size_t pos;          /* within it */
-	bool in_section;     /* a section block is in hand and not yet given out */
+	struct fl_block block; /* in hand */
+	size_t pos;            /* within its payload */
+	bool in_section;       /* a section block is in hand and not yet given out */
 	bool ended;
 	uint64_t entries, sections, chain;
 	struct fl_err failed; /* the first error: behind it nothing is read */
+
+	/* of a flat block */
+	struct flat_head flat;
+	uint32_t given;  /* entries */
+	size_t keys_pos; /* of the next long key */
 };
-
-/* Where the block in hand begins in the file. */
-static uint64_t
-block_offset(const struct fl_load *l)
-{
-	return l->offset - sizeof l->head - l->head.len;
-}
-
-static int
-damaged_at(const struct fl_load *l, uint64_t offset, const char *what, struct fl_err *err)
-{
-	return fl_fail(err, FL_EDATA, "%s: damaged at byte %llu: %s", l->name,
-		       (unsigned long long)offset, what);
-}
 
 int
 fl_load_damaged(const struct fl_load *l, const char *what, struct fl_err *err)
 {
-	return damaged_at(l, block_offset(l) + sizeof l->head + l->pos, what, err);
-}
-
-/* n bytes from the descriptor, all of them. */
-static int
-read_all(struct fl_load *l, void *to, size_t n, struct fl_err *err)
-{
-	for (size_t done = 0; done < n;) {
-		int64_t got = fl_io_read(l->fd, (char *)to + done, n - done, l->name, err);
-
-		if (got < 0)
-			return (int)got;
-		if (got == 0)
-			return damaged_at(l, l->offset + done, "the file became shorter", err);
-		done += (size_t)got;
-	}
-	return 0;
-}
-
-static int
-take_magic(struct fl_load *l, struct fl_err *err)
-{
-	char magic[MAGIC_LEN];
-
-	if (l->size < MAGIC_LEN)
-		return damaged_at(l, l->size, "it ends within its first eight bytes", err);
-	if (l->fd < 0)
-		memcpy(magic, l->memory, MAGIC_LEN);
-	else if (read_all(l, magic, MAGIC_LEN, err) < 0)
-		return err->code;
-	if (memcmp(magic, MAGIC, MAGIC_LEN) != 0)
-		return damaged_at(l, 0, "this is no state of an operator", err);
-	l->offset = MAGIC_LEN;
-	return 0;
+	return fl__block_damaged(l->name, l->block.offset + sizeof l->block.head + l->pos, what,
+				 err);
 }
 
 static struct fl_load *
-open_with(struct fl_load *l, struct fl_err *err)
+open_with(struct fl_blocks *blocks, const char *name)
 {
-	if (take_magic(l, err) == 0)
-		return l;
-	fl_load_close(l);
-	return NULL;
+	struct fl_load *l;
+
+	if (!blocks)
+		return NULL;
+	l = fl_xcalloc(1, sizeof *l);
+	l->blocks = blocks;
+	l->name = name;
+	return l;
 }
 
 struct fl_load *
 fl_load_open(int dirfd, const char *name, struct fl_err *err)
 {
-	struct fl_load *l;
 	uint64_t size;
 	int fd = fl__open_file(dirfd, name, &size, err);
 
-	if (fd < 0)
-		return NULL;
-	/* pages are taken once and in order */
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	l = fl_xcalloc(1, sizeof *l);
-	l->fd = fd;
-	l->name = name;
-	l->size = size;
-	return open_with(l, err);
+	return fd < 0 ? NULL : open_with(fl__blocks_open(fd, size, name, err), name);
 }
 
 struct fl_load *
 fl_load_from(const char *p, size_t n, const char *name, struct fl_err *err)
 {
-	struct fl_load *l = fl_xcalloc(1, sizeof *l);
-
-	l->fd = -1;
-	l->memory = p;
-	l->name = name;
-	l->size = n;
-	return open_with(l, err);
+	return open_with(fl__blocks_from(p, n, name, err), name);
 }
 
 void
@@ -414,9 +385,7 @@ fl_load_close(struct fl_load *l)
 {
 	if (!l)
 		return;
-	if (l->fd >= 0)
-		(void)close(l->fd);
-	fl_buf_release(&l->buf);
+	fl__blocks_close(l->blocks);
 	fl_buf_release(&l->section);
 	free(l);
 }
@@ -424,126 +393,81 @@ fl_load_close(struct fl_load *l)
 int
 fl_load_expect(struct fl_load *l, uint64_t size, uint64_t hash, struct fl_err *err)
 {
-	struct block_head last;
-	uint64_t at = l->size - sizeof last - sizeof(struct end_block);
+	uint64_t has = fl__blocks_size(l->blocks), at;
+	struct fl_block_head last;
 
-	if (l->size != size)
+	if (has != size)
 		return fl_fail(err, FL_EDATA, "%s: has %llu bytes, the manifest says %llu", l->name,
-			       (unsigned long long)l->size, (unsigned long long)size);
-	if (l->size < MAGIC_LEN + sizeof last + sizeof(struct end_block))
-		return damaged_at(l, l->size, "it is too short to be a state", err);
-	if (l->fd < 0) {
-		memcpy(&last, l->memory + at, sizeof last);
-	} else {
-		off_t here = lseek(l->fd, 0, SEEK_CUR);
-
-		if (lseek(l->fd, (off_t)at, SEEK_SET) < 0 ||
-		    read_all(l, &last, sizeof last, err) < 0 || lseek(l->fd, here, SEEK_SET) < 0)
-			return fl_fail_errno(err, FL_EIO, errno, "cannot read %s", l->name);
-	}
-	if (last.hash != hash)
-		return damaged_at(l, at, "it is another file than the manifest names", err);
-	return 0;
-}
-
-/* The head of the next block into l->head; the payload is checked to be there. */
-static int
-take_head(struct fl_load *l, struct fl_err *err)
-{
-	struct block_head h;
-	uint64_t left = l->size - l->offset;
-
-	if (left < sizeof h)
-		return damaged_at(l, l->offset,
-				  left ? "it ends within a block" : "its end is missing", err);
-	if (l->fd < 0)
-		memcpy(&h, l->memory + l->offset, sizeof h);
-	else if (l->have_next)
-		h = l->next;
-	else if (read_all(l, &h, sizeof h, err) < 0)
+			       (unsigned long long)has, (unsigned long long)size);
+	if (has < FL_STATE_MAGIC_LEN + sizeof last + sizeof(struct end_block))
+		return fl__block_damaged(l->name, has, "it is too short to be a state", err);
+	at = has - sizeof last - sizeof(struct end_block);
+	if (fl__blocks_peek(l->blocks, at, &last, sizeof last, err) < 0)
 		return err->code;
-	l->have_next = false;
-	if (h.type < BLOCK_SECTION || h.type > BLOCK_END || h.zero[0] || h.zero[1] || h.zero[2] ||
-	    h.len > BLOCK_MAX)
-		return damaged_at(l, l->offset, "no block begins here", err);
-	if (h.len > left - sizeof h)
-		return damaged_at(l, l->offset, "it ends within this block", err);
-	l->head = h;
-	return 0;
-}
-
-/* The next block: head, payload, checksum. */
-static int
-take_block(struct fl_load *l, struct fl_err *err)
-{
-	uint64_t at = l->offset, behind;
-	size_t also;
-	int rc = take_head(l, err);
-
-	if (rc < 0) {
-		l->head.len = 0;
-		return rc;
-	}
-	behind = l->size - at - sizeof l->head - l->head.len;
-	also = l->fd >= 0 && behind >= sizeof l->next ? sizeof l->next : 0;
-	l->pos = 0;
-	l->offset = at + sizeof l->head;
-	if (l->fd < 0) {
-		l->payload = l->memory + l->offset;
-	} else {
-		/* one call of the system a block: the next one's head comes along */
-		fl_buf_clear(&l->buf);
-		l->payload = fl_buf_reserve(&l->buf, l->head.len + also + 1);
-		rc = read_all(l, l->buf.data, l->head.len + also, err);
-		if (rc < 0)
-			return rc;
-		memcpy(&l->next, l->buf.data + l->head.len, also);
-		l->have_next = also > 0;
-	}
-	l->offset += l->head.len;
-	if (hash_block(&l->head, l->payload) != l->head.hash)
-		return damaged_at(l, at, "the checksum of this block is wrong", err);
+	if (last.hash != hash)
+		return fl__block_damaged(l->name, at,
+					 "it is another file than the manifest names", err);
 	return 0;
 }
 
 static int
 take_end(struct fl_load *l, struct fl_err *err)
 {
+	const struct fl_block *b = &l->block;
 	struct end_block end;
 
-	if (l->head.len != sizeof end)
+	if (b->head.len != sizeof end)
 		return fl_load_damaged(l, "the end block has a wrong length", err);
-	memcpy(&end, l->payload, sizeof end);
+	memcpy(&end, b->payload, sizeof end);
 	if (end.sections != l->sections || end.entries != l->entries || end.chain != l->chain)
 		return fl_load_damaged(l, "blocks are missing or not in their order", err);
-	if (l->offset != l->size)
-		return damaged_at(l, l->offset, "there is something behind its end", err);
+	if (b->offset + sizeof b->head + b->head.len != fl__blocks_size(l->blocks))
+		return fl__block_damaged(l->name, b->offset + sizeof b->head + b->head.len,
+					 "there is something behind its end", err);
 	l->ended = true;
 	return 0;
+}
+
+/* The lengths of a flat block. */
+static int
+take_flat_head(struct fl_load *l, struct fl_err *err)
+{
+	struct flat_head *h = &l->flat;
+	uint64_t left = l->block.head.len;
+
+	if (left < sizeof *h)
+		return fl_load_damaged(l, "a flat block is cut off", err);
+	memcpy(h, l->block.payload, sizeof *h);
+	left -= sizeof *h;
+	if (h->zero || h->count == 0 || h->entry_size < sizeof(struct fl_state_flat) ||
+	    h->ns_len > left || (uint64_t)h->count * h->entry_size > left - h->ns_len)
+		return fl_load_damaged(l, "the lengths of a flat block", err);
+	l->pos = sizeof *h + h->ns_len;
+	l->keys_pos = l->pos + (size_t)h->count * h->entry_size;
+	l->given = 0;
+	return 1;
 }
 
 /* Advance to the next block that is of interest: 1, 0 at the end of the file. */
 static int
 next_block(struct fl_load *l, struct fl_err *err)
 {
-	int rc;
-
 	if (l->ended)
 		return 0;
-	rc = take_block(l, err);
-	if (rc < 0)
-		return rc;
-	if (l->head.type == BLOCK_END)
+	l->pos = 0;
+	if (fl__blocks_next(l->blocks, &l->block, err) < 0)
+		return err->code;
+	if (l->block.head.type == FL_BLOCK_END)
 		return take_end(l, err);
-	l->chain = add_to_chain(l->chain, l->head.hash);
-	if (l->head.type == BLOCK_SECTION) {
+	l->chain = add_to_chain(l->chain, l->block.head.hash);
+	if (l->block.head.type == FL_BLOCK_SECTION) {
 		l->in_section = true;
 		l->sections++;
 		return 1;
 	}
-	if (l->head.len == 0 || l->sections == 0)
+	if (l->block.head.len == 0 || l->sections == 0)
 		return fl_load_damaged(l, "entries without a section, or an empty block", err);
-	return 1;
+	return l->block.head.type == FL_BLOCK_FLAT ? take_flat_head(l, err) : 1;
 }
 
 static int
@@ -551,20 +475,20 @@ parse_section(struct fl_load *l, struct fl_state_section *ret, struct fl_err *er
 {
 	struct section_head h;
 
-	if (l->head.len < sizeof h)
+	if (l->block.head.len < sizeof h)
 		return fl_load_damaged(l, "a section without a name", err);
-	memcpy(&h, l->payload, sizeof h);
+	memcpy(&h, l->block.payload, sizeof h);
 	if (h.name_len == 0 || h.name_len > FL_SECTION_NAME_MAX ||
-	    h.name_len > l->head.len - sizeof h || memchr(l->payload + sizeof h, '\0', h.name_len))
+	    h.name_len > l->block.head.len - sizeof h || memchr(l->block.payload + sizeof h, '\0', h.name_len))
 		return fl_load_damaged(l, "a section without a proper name", err);
 	*ret = (struct fl_state_section){ .version = h.version };
-	memcpy(ret->name, l->payload + sizeof h, h.name_len);
+	memcpy(ret->name, l->block.payload + sizeof h, h.name_len);
 	fl_buf_clear(&l->section);
-	ret->about_len = (uint32_t)(l->head.len - sizeof h - h.name_len);
-	fl_buf_put(&l->section, l->payload + sizeof h + h.name_len, ret->about_len);
+	ret->about_len = (uint32_t)(l->block.head.len - sizeof h - h.name_len);
+	fl_buf_put(&l->section, l->block.payload + sizeof h + h.name_len, ret->about_len);
 	fl_buf_putc(&l->section, '\0');
 	ret->about = l->section.data;
-	l->pos = l->head.len;
+	l->pos = l->block.head.len;
 	return 1;
 }
 
@@ -590,8 +514,8 @@ fl_load_section(struct fl_load *l, struct fl_state_section *ret, struct fl_err *
 static int
 take_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err)
 {
-	const char *p = l->payload + l->pos;
-	uint64_t left = l->head.len - l->pos, total;
+	const char *p = l->block.payload + l->pos;
+	uint64_t left = l->block.head.len - l->pos, total;
 	struct entry_head h;
 	uint32_t len[3];
 	size_t key_len;
@@ -622,9 +546,56 @@ take_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err)
 					.key_tags = h.tags,
 					.value = p + len[0] + key_len,
 					.value_len = len[2] };
-	l->pos = (size_t)(ret->value + len[2] - l->payload);
+	l->pos = (size_t)(ret->value + len[2] - l->block.payload);
 	l->entries++;
 	return 1;
+}
+
+static int
+take_flat_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err)
+{
+	const char *p = l->block.payload + l->pos;
+	struct fl_state_flat e;
+	bool is_long;
+
+	memcpy(&e, p, sizeof e);
+	is_long = e.key_len > sizeof e.key && e.key_len != FL_STATE_NULL_KEY;
+	if (is_long && e.key_len > l->block.head.len - l->keys_pos)
+		return fl_load_damaged(l, "a key is longer than its block", err);
+	*ret = (struct fl_state_entry){
+		.ns = l->block.payload + sizeof l->flat,
+		.ns_len = l->flat.ns_len,
+		.key = is_long ? l->block.payload + l->keys_pos
+			       : p + offsetof(struct fl_state_flat, key),
+		.key_len = e.key_len,
+		.key_tags = e.tags,
+		.value = p + sizeof e,
+		.value_len = l->flat.entry_size - (uint32_t)sizeof e,
+		.is_flat = true,
+		.flags = e.flags,
+		.seq = e.seq,
+	};
+	l->keys_pos += is_long ? e.key_len : 0;
+	l->pos += l->flat.entry_size;
+	l->entries++;
+	if (++l->given < l->flat.count)
+		return 1;
+	if (l->keys_pos != l->block.head.len)
+		return fl_load_damaged(l, "there is something behind the keys", err);
+	l->pos = l->block.head.len;
+	return 1;
+}
+
+static bool
+has_entries(const struct fl_load *l)
+{
+	return l->block.head.type == FL_BLOCK_ENTRIES || l->block.head.type == FL_BLOCK_FLAT;
+}
+
+bool
+fl_load_block_ends(const struct fl_load *l)
+{
+	return l->pos == l->block.head.len || !has_entries(l);
 }
 
 int
@@ -636,13 +607,14 @@ fl_load_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err)
 		*err = l->failed;
 		return err->code;
 	}
-	while (rc > 0 && (l->pos == l->head.len || l->head.type != BLOCK_ENTRIES)) {
+	while (rc > 0 && fl_load_block_ends(l)) {
 		if (l->in_section || l->ended)
 			return 0;
 		rc = next_block(l, err);
 	}
 	if (rc > 0)
-		rc = take_entry(l, ret, err);
+		rc = l->block.head.type == FL_BLOCK_FLAT ? take_flat_entry(l, ret, err)
+							 : take_entry(l, ret, err);
 	if (rc < 0)
 		l->failed = *err;
 	return rc;

@@ -18,11 +18,15 @@
  * versions that it ever wrote.
  *
  * File format, version 1, little-endian: magic "\x93FLST\r\n\x1a", then blocks
- *	u32 payload length, u8 type (1 section, 2 entries, 3 end), u8[3] zero,
+ *	u32 payload length, u8 type (1 section, 2 entries, 3 end, 4 flat), u8[3] zero,
  *	u64 XXH3-64 of those eight bytes and the payload, payload
  * so that a block that is damaged, cut off or missing is found, and named by its
  * offset. The last block, "end", has the number of sections and entries and a
  * hash over all blocks' hashes: blocks that were swapped or left out are found.
+ *
+ * Flat entries are of one size and lie in the file as a table has them in memory
+ * (state/table.h): saving them is copying, and of a large state that is what the stream
+ * waits for, or what it shares the processors with.
  *
  * Errors while saving are kept and told by the one who opened the file: a full
  * disk fails the checkpoint, not the stream. Errors while loading are FL_EDATA
@@ -49,6 +53,23 @@ struct fl_state_entry {
 	uint32_t key_tags; /* as in struct fl_key */
 	uint32_t value_len;
 	const char *value;
+
+	/* when loaded from a flat block; else false, 0, 0 */
+	bool is_flat;
+	uint8_t flags;
+	uint64_t seq;
+};
+
+/* How a flat entry begins; its value follows, up to the size of the entries. */
+struct fl_state_flat {
+	uint64_t seq; /* arrival number of the key */
+	uint32_t zero;
+	uint32_t key_len; /* or FL_STATE_NULL_KEY */
+	char key[16];     /* zero padded; a longer one stands behind the entries, this is 0 */
+	uint32_t tags;
+	uint8_t zero_byte;
+	uint8_t flags; /* the operator's */
+	uint8_t zeros[2];
 };
 
 struct fl_state_section {
@@ -70,9 +91,21 @@ struct fl_save;
  *	"value": "aggregates" | "row" | "rows" | "int64" | "time" | "bytes"
  *	"aggregates": ["n=count", …]   for fl_aggs_load
  *	"columns": ["a", …]            of rows
+ *	"flat": 8                      where in the value of a flat entry the accumulator begins
  */
 void fl_save_section(struct fl_save *s, const char *name, uint32_t version, const char *about);
 void fl_save_entry(struct fl_save *s, const struct fl_state_entry *e);
+
+/*
+ * Flat entries of one namespace. The caller writes n of entry_size bytes each to what this
+ * returns (unaligned), and behind them keys_len bytes: the keys of more than 16 bytes.
+ * NULL after an error. entry_size is a multiple of 8.
+ */
+char *fl_save_flat(struct fl_save *s, const void *ns, uint32_t ns_len, uint32_t entry_size,
+		   uint32_t n, size_t keys_len);
+
+/* How many entries of that size are best given at once. */
+uint32_t fl_save_flat_room(uint32_t entry_size);
 
 /* An entry of the section in hand with a name for a key: counters, positions. */
 void fl_save_int(struct fl_save *s, const char *name, int64_t v);
@@ -84,6 +117,10 @@ void fl_save_bytes(struct fl_save *s, const char *name, const void *p, size_t n)
  */
 struct fl_save *fl_save_new(int fd, const char *name);
 
+/* Into the memory of a buffer, which is the caller's again after fl_save_free: for one who
+ * saves often, as memory that is new is slow. */
+struct fl_save *fl_save_new_in(struct fl_buf *room, const char *name);
+
 /* The end block. 0, or the first error of all the calls before. */
 int fl_save_end(struct fl_save *s, struct fl_err *err);
 
@@ -92,7 +129,7 @@ uint64_t fl_save_size(const struct fl_save *s);
 uint64_t fl_save_entries(const struct fl_save *s);
 uint64_t fl_save_hash(const struct fl_save *s);
 
-/* With fd -1: the whole file, borrowed. */
+/* In memory: the whole file, borrowed. */
 const struct fl_buf *fl_save_memory(const struct fl_save *s);
 void fl_save_free(struct fl_save *s); /* NULL is fine */
 
@@ -115,10 +152,14 @@ int fl_load_expect(struct fl_load *l, uint64_t size, uint64_t hash, struct fl_er
 int fl_load_section(struct fl_load *l, struct fl_state_section *ret, struct fl_err *err);
 
 /*
- * The next entry of the section: 1, 0 if there is none. Borrowed until the next call.
+ * The next entry of the section: 1, 0 if there is none. Borrowed until the next block of
+ * the file is taken: until the next call if fl_load_block_ends.
  * After an error this and fl_load_section only repeat it.
  */
 int fl_load_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err);
+
+/* Whether the next entry, if there is one, is of another block than the last. */
+bool fl_load_block_ends(const struct fl_load *l);
 
 /* Whether e is the entry that fl_save_int or fl_save_bytes wrote under a name. */
 bool fl_state_is(const struct fl_state_entry *e, const char *name);

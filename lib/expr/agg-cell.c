@@ -579,6 +579,27 @@ load_text(struct fl__reader *r, struct fl__cell *c)
 	}
 }
 
+bool
+fl__cell_is_flat(const struct fl__cell *c)
+{
+	if (c->tag >= FL_TAGS || c->flags > (FL__CELL_WAS_TEXT | FL__CELL_NO_NUMBER))
+		return false;
+	switch ((enum fl__cell_kind)c->kind) {
+	case FL__CELL_NONE:
+	case FL__CELL_INT:
+	case FL__CELL_DOUBLE:
+	case FL__CELL_BOOL:
+	case FL__CELL_TIME:
+		return true;
+	case FL__CELL_DEC:
+		return c->n <= FL_DEC_DIGITS_MAX;
+	case FL__CELL_SHORT:
+		return c->n <= FL__CELL_INLINE;
+	default:
+		return false;
+	}
+}
+
 struct fl__cell
 fl__load_cell(struct fl__reader *r)
 {

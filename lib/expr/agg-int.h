@@ -121,6 +121,9 @@ int fl__cell_order(const struct fl__cell *a, const struct fl__cell *b);
 bool fl__cell_same(const struct fl__cell *a, const struct fl__cell *b);
 uint64_t fl__cell_hash(const struct fl__cell *c, uint64_t seed);
 
+/* Whether these bytes are a cell, with all of its value in it. */
+bool fl__cell_is_flat(const struct fl__cell *c);
+
 void fl__cell_put(const struct fl__cell *c, struct fl_colbuf *out);
 void fl__cell_json(const struct fl__cell *c, struct fl_buf *out); /* append */
 
@@ -244,6 +247,13 @@ struct fl__core_ops {
 	void (*clear)(struct fl_aggs *a, const struct fl__core *c, void *acc); /* or NULL */
 	void (*save)(const struct fl__core *c, const void *acc, struct fl_buf *out);
 	void (*load)(struct fl_aggs *a, const struct fl__core *c, void *acc, struct fl__reader *r);
+
+	/*
+	 * Whether acc, which may be any bytes, is an accumulator with nothing behind it. NULL:
+	 * none is. Such ones are saved as they lie (fl_aggs_all_flat), so where this is given
+	 * the accumulator's layout is a format: see FLAT_LAYOUT in agg-parts.c.
+	 */
+	bool (*is_flat)(const struct fl__core *c, const void *acc);
 };
 
 /* In which order a bag keeps its values. */

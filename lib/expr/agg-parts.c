@@ -2,16 +2,27 @@
 /*
  * Saved accumulators of another list of aggregates.
  *
- * The parts of a list, version 1: byte 1; number of cores; each: byte enum fl__core_id,
+ * The parts of a list, version 2: byte 2; number of cores; each: byte enum fl__core_id,
  * byte enum fl__bag_order, byte flags, then three signatures (argument, second argument,
- * filter), each as a number 0 where there is none, or its length + 1 and its bytes.
+ * filter), each as a number 0 where there is none, or its length + 1 and its bytes; then
+ * FLAT_LAYOUT, and how many bytes of a flat accumulator are the core's. Version 1 had
+ * not those two, and there were no flat ones.
  */
 #include <stdlib.h>
 
 #include "expr/agg-int.h"
 #include "expr/expr-node.h"
 
-#define PARTS_VERSION 1
+#define PARTS_VERSION 2
+
+/*
+ * The layout of flat accumulators, of all cores: the structs of agg-sum.c and agg-pick.c.
+ * If one changes, this becomes 2, and fl_aggs_loader_flat makes the new of the old.
+ */
+#define FLAT_LAYOUT 1
+_Static_assert(sizeof(struct fl__cell) == 24 && sizeof(struct fl__sum) == 24 &&
+		       sizeof(struct fl__var) == 56,
+	       "FLAT_LAYOUT is of these");
 
 enum { KEEP_NULLS = 1, KEEP_NULL_KEYS = 2, DESC = 4, NULLS_FIRST = 8, FLAGS = 15 };
 
@@ -41,6 +52,7 @@ static const struct fl__core_ops *const all_ops[] = {
 struct part {
 	const struct fl__core *to; /* where it goes; NULL: it is dropped */
 	struct fl__core gone;      /* to read over it */
+	size_t at, size;           /* in a flat accumulator */
 };
 
 struct fl_aggs_loader {
@@ -49,6 +61,8 @@ struct fl_aggs_loader {
 	struct part *part;
 	uint32_t count;
 	void *scratch; /* an accumulator of one part that is dropped */
+	bool has_layout; /* of flat accumulators; they have flat_size bytes */
+	size_t flat_size;
 };
 
 /* ---- saving --------------------------------------------------------------------- */
@@ -92,8 +106,36 @@ fl_aggs_parts(const struct fl_aggs *a, struct fl_buf *out)
 {
 	fl__save_u8(out, PARTS_VERSION);
 	fl__save_u64(out, a->core_count);
-	for (uint32_t i = 0; i < a->core_count; i++)
+	for (uint32_t i = 0; i < a->core_count; i++) {
 		put_part(out, a->core[i]);
+		fl__save_u64(out, FLAT_LAYOUT);
+		fl__save_u64(out, (a->core[i]->ops->size + 7) & ~(size_t)7);
+	}
+}
+
+bool
+fl_aggs_never_flat(const struct fl_aggs *a)
+{
+	bool never = false;
+
+	for (uint32_t i = 0; i < a->core_count; i++)
+		never = never || !a->core[i]->ops->is_flat;
+	return never;
+}
+
+bool
+fl_aggs_all_flat(const struct fl_aggs *a)
+{
+	return fl_aggs_extra_bytes(a) == 0 && !fl_aggs_never_flat(a);
+}
+
+bool
+fl_aggs_is_flat(const struct fl_aggs *a, const void *acc)
+{
+	for (uint32_t i = 0; i < a->core_count; i++)
+		if (!a->core[i]->ops->is_flat || !a->core[i]->ops->is_flat(a->core[i], acc))
+			return false;
+	return true;
 }
 
 /* ---- loading -------------------------------------------------------------------- */
@@ -148,16 +190,31 @@ read_part(const struct fl_aggs *a, struct fl__reader *r, struct part *part)
 					.nulls_first = flags & NULLS_FIRST };
 }
 
+/* Where the part is in a flat accumulator; as each is as large as ours, until layouts differ. */
+static void
+read_layout(struct fl_aggs_loader *l, struct part *part, struct fl__reader *r)
+{
+	uint64_t layout = fl__load_u64(r), size = fl__load_u64(r);
+
+	if (layout != FLAT_LAYOUT || size != ((part->gone.ops->size + 7) & ~(size_t)7))
+		r->bad = true;
+	part->at = l->flat_size;
+	part->size = (size_t)size;
+	l->flat_size += (size_t)size;
+}
+
 struct fl_aggs_loader *
 fl_aggs_loader_new(struct fl_aggs *a, const char *parts, size_t n, struct fl_err *err)
 {
 	struct fl_aggs_loader *l = fl_xcalloc(1, sizeof *l);
 	struct fl__reader r = { .p = parts, .end = parts + n };
 	size_t largest = 8;
+	uint8_t version = fl__load_u8(&r);
 	uint64_t count;
 
 	l->aggs = a;
-	if (fl__load_u8(&r) != PARTS_VERSION)
+	l->has_layout = version > 1;
+	if (version < 1 || version > PARTS_VERSION)
 		r.bad = true;
 	count = fl__load_count(&r, 6);
 	l->part = fl_xcalloc(count + 1, sizeof *l->part);
@@ -166,6 +223,8 @@ fl_aggs_loader_new(struct fl_aggs *a, const char *parts, size_t n, struct fl_err
 		struct part *p = &l->part[l->count];
 
 		read_part(a, &r, p);
+		if (!r.bad && l->has_layout)
+			read_layout(l, p, &r);
 		if (r.bad)
 			break;
 		l->same = l->same && p->to == a->core[l->count];
@@ -231,5 +290,34 @@ fl_aggs_loader_load(struct fl_aggs_loader *l, void *acc, const char *p, size_t n
 	if (!r.bad && r.p == r.end)
 		return 0;
 	fl_aggs_clear(l->aggs, acc);
+	return fl_fail(err, FL_EDATA, "a saved accumulator is damaged");
+}
+
+size_t
+fl_aggs_loader_flat_size(const struct fl_aggs_loader *l)
+{
+	return l->has_layout ? l->flat_size : SIZE_MAX;
+}
+
+int
+fl_aggs_loader_flat(struct fl_aggs_loader *l, void *acc, const char *p, struct fl_err *err)
+{
+	struct fl_aggs *a = l->aggs;
+	bool ok = true;
+
+	if (l->same)
+		memcpy(acc, p, a->size);
+	for (uint32_t i = 0; i < l->count && !l->same; i++)
+		if (l->part[i].to)
+			memcpy((char *)acc + l->part[i].to->offset, p + l->part[i].at,
+			       l->part[i].size);
+	for (uint32_t i = 0; i < l->count && ok; i++) {
+		const struct fl__core *to = l->part[i].to;
+
+		ok = !to || (to->ops->is_flat && to->ops->is_flat(to, acc));
+	}
+	if (ok)
+		return 0;
+	memset(acc, 0, a->size);
 	return fl_fail(err, FL_EDATA, "a saved accumulator is damaged");
 }

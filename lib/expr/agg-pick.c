@@ -115,14 +115,22 @@ extreme_load(struct fl_aggs *a, const struct fl__core *c, void *acc, struct fl__
 	replace(a, fl__acc(c, acc), fl__load_cell(r));
 }
 
+static bool
+extreme_is_flat(const struct fl__core *c, const void *acc)
+{
+	return fl__cell_is_flat(fl__acc(c, acc));
+}
+
 const struct fl__core_ops fl__min_ops = {
 	.id = FL__MIN, .size = sizeof(struct fl__cell), .add = min_add, .merge = extreme_merge,
 	.clear = extreme_clear, .save = extreme_save, .load = extreme_load,
+	.is_flat = extreme_is_flat,
 };
 
 const struct fl__core_ops fl__max_ops = {
 	.id = FL__MAX, .size = sizeof(struct fl__cell), .add = max_add, .merge = extreme_merge,
 	.clear = extreme_clear, .save = extreme_save, .load = extreme_load,
+	.is_flat = extreme_is_flat,
 };
 
 /* ---- first, last -------------------------------------------------------- */
@@ -204,16 +212,24 @@ arrival_load(struct fl_aggs *a, const struct fl__core *c, void *acc, struct fl__
 	have->seq = fl__load_u64(r);
 }
 
+static bool
+arrival_is_flat(const struct fl__core *c, const void *acc)
+{
+	const struct arrival *have = fl__acc(c, acc);
+
+	return fl__cell_is_flat(&have->value);
+}
+
 const struct fl__core_ops fl__first_ops = {
 	.id = FL__FIRST, .size = sizeof(struct arrival), .add = arrival_add,
 	.merge = arrival_merge, .clear = arrival_clear, .save = arrival_save,
-	.load = arrival_load,
+	.load = arrival_load, .is_flat = arrival_is_flat,
 };
 
 const struct fl__core_ops fl__last_ops = {
 	.id = FL__LAST, .size = sizeof(struct arrival), .add = arrival_add,
 	.merge = arrival_merge, .clear = arrival_clear, .save = arrival_save,
-	.load = arrival_load,
+	.load = arrival_load, .is_flat = arrival_is_flat,
 };
 
 /* ---- arg_min, arg_max --------------------------------------------------- */
@@ -302,14 +318,22 @@ at_load(struct fl_aggs *a, const struct fl__core *c, void *acc, struct fl__reade
 	have->seq = fl__load_u64(r);
 }
 
+static bool
+at_is_flat(const struct fl__core *c, const void *acc)
+{
+	const struct at_extreme *have = fl__acc(c, acc);
+
+	return fl__cell_is_flat(&have->value) && fl__cell_is_flat(&have->by);
+}
+
 const struct fl__core_ops fl__arg_min_ops = {
 	.id = FL__ARG_MIN, .size = sizeof(struct at_extreme), .add = at_add, .merge = at_merge,
-	.clear = at_clear, .save = at_save, .load = at_load,
+	.clear = at_clear, .save = at_save, .load = at_load, .is_flat = at_is_flat,
 };
 
 const struct fl__core_ops fl__arg_max_ops = {
 	.id = FL__ARG_MAX, .size = sizeof(struct at_extreme), .add = at_add, .merge = at_merge,
-	.clear = at_clear, .save = at_save, .load = at_load,
+	.clear = at_clear, .save = at_save, .load = at_load, .is_flat = at_is_flat,
 };
 
 /* All of them begin with the value. */

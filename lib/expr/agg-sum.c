@@ -652,9 +652,21 @@ sum_load(struct fl_aggs *a, const struct fl__core *c, void *acc, struct fl__read
 	sum_load_one(a, fl__acc(c, acc), r);
 }
 
+static bool
+is_flat_sum(const struct fl__sum *s)
+{
+	return s->meta < MORE && sum_scale(s) <= FL_DEC_DIGITS_MAX && is_small(small_of(s));
+}
+
+static bool
+sum_is_flat(const struct fl__core *c, const void *acc)
+{
+	return is_flat_sum(fl__acc(c, acc));
+}
+
 const struct fl__core_ops fl__sum_ops = {
 	.id = FL__SUM, .size = sizeof(struct fl__sum), .add = sum_add, .merge = sum_merge,
-	.clear = sum_clear, .save = sum_save, .load = sum_load,
+	.clear = sum_clear, .save = sum_save, .load = sum_load, .is_flat = sum_is_flat,
 };
 
 /* The sum of a core, which with DISTINCT stands behind its set. */
@@ -901,9 +913,17 @@ var_load(struct fl_aggs *a, const struct fl__core *c, void *acc, struct fl__read
 	m->m2 = fl__load_double(r);
 }
 
+static bool
+var_is_flat(const struct fl__core *c, const void *acc)
+{
+	const struct fl__var *s = fl__acc(c, acc);
+
+	return !s->more && is_flat_sum(&s->sum) && is_flat_sum(&s->squares);
+}
+
 const struct fl__core_ops fl__var_ops = {
 	.id = FL__VAR, .size = sizeof(struct fl__var), .add = var_add, .merge = var_merge,
-	.clear = var_clear, .save = var_save, .load = var_load,
+	.clear = var_clear, .save = var_save, .load = var_load, .is_flat = var_is_flat,
 };
 
 /*
@@ -1073,14 +1093,23 @@ count_load(struct fl_aggs *a, const struct fl__core *c, void *acc, struct fl__re
 	*counter(c, acc) = fl__load_u64(r);
 }
 
+/* Numbers, whatever they are. */
+static bool
+numbers_are_flat(const struct fl__core *c, const void *acc)
+{
+	(void)c;
+	(void)acc;
+	return true;
+}
+
 const struct fl__core_ops fl__count_all_ops = {
 	.id = FL__COUNT_ALL, .size = sizeof(uint64_t), .add = count_all_add, .merge = count_merge,
-	.save = count_save, .load = count_load,
+	.save = count_save, .load = count_load, .is_flat = numbers_are_flat,
 };
 
 const struct fl__core_ops fl__count_ops = {
 	.id = FL__COUNT, .size = sizeof(uint64_t), .add = count_add, .merge = count_merge,
-	.save = count_save, .load = count_load,
+	.save = count_save, .load = count_load, .is_flat = numbers_are_flat,
 };
 
 int
@@ -1152,7 +1181,7 @@ truth_load(struct fl_aggs *a, const struct fl__core *c, void *acc, struct fl__re
 
 const struct fl__core_ops fl__truth_ops = {
 	.id = FL__TRUTHS, .size = sizeof(struct truths), .add = truth_add, .merge = truth_merge,
-	.save = truth_save, .load = truth_load,
+	.save = truth_save, .load = truth_load, .is_flat = numbers_are_flat,
 };
 
 int

@@ -112,6 +112,19 @@ bool fl_aggs_loader_same(const struct fl_aggs_loader *l); /* the lists are equal
 int fl_aggs_loader_load(struct fl_aggs_loader *l, void *acc, const char *p, size_t n,
 			struct fl_err *err);
 
+/*
+ * Accumulators that are flat have nothing behind them, and may be saved as they lie in
+ * memory. fl_aggs_all_flat: all that there are; none ever is if fl_aggs_never_flat.
+ */
+bool fl_aggs_never_flat(const struct fl_aggs *a);
+bool fl_aggs_all_flat(const struct fl_aggs *a);
+bool fl_aggs_is_flat(const struct fl_aggs *a, const void *acc);
+
+/* The same back into a fresh one; p is aligned to nothing. fl_aggs_loader_flat_size is how
+ * many bytes each has; SIZE_MAX: the list is of a release that saved none so. */
+size_t fl_aggs_loader_flat_size(const struct fl_aggs_loader *l);
+int fl_aggs_loader_flat(struct fl_aggs_loader *l, void *acc, const char *p, struct fl_err *err);
+
 /* Columns named that never came (JSONL), as fl_expr_unseen. */
 const char *fl_aggs_unseen(const struct fl_aggs *a, size_t i);
 

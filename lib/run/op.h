@@ -129,6 +129,13 @@ struct fl_op {
 	/* About how many bytes snapshot will write; NULL: few. */
 	size_t (*state_bytes)(const void *self);
 
+	/*
+	 * Whether snapshot only copies memory as it lies (fl_save_flat). More of that is copied
+	 * while the stream waits than of what must be encoded, before a child is forked for it.
+	 * NULL: it does not.
+	 */
+	bool (*snapshot_copies)(const void *self);
+
 	/* How many keys there is state for; NULL: not known. Both are asked often. */
 	int64_t (*state_keys)(const void *self);
 

@@ -18,7 +18,10 @@
 #define RUN_SECTION "run"
 #define OPERATOR_SECTION "operator"
 #define RUN_VERSION 1u
-#define CHILD_BYTES FL_MIB(1) /* a larger state is written by a child */
+
+/* A larger state is written by a child; of what is only copied, one larger than the second. */
+#define ENCODE_MAX FL_MIB(1)
+#define COPY_MAX FL_MIB(16)
 
 /* ---- who am I? ------------------------------------------------------------------- */
 
@@ -411,7 +414,7 @@ snapshot_small(struct fl_run *run, struct fl_err *err)
 {
 	struct fl_snapshot_job *job = &run->region.job;
 
-	job->save = fl_save_new(-1, run->region.uid);
+	job->save = fl_save_new_in(&job->room, run->region.uid);
 	if (fl__save_run(run, job->save, &job->sync, err) < 0)
 		return err->code;
 	fl_save_section(job->save, OPERATOR_SECTION, RUN_VERSION, NULL);
@@ -467,6 +470,21 @@ snapshot_large(struct fl_run *run, struct fl_err *err)
 	return 0;
 }
 
+/* Whether there is so much state that the stream shall not wait until it is copied. */
+static bool
+is_large(struct fl_run *run)
+{
+	const struct fl_op *op = run->op;
+	size_t bytes;
+
+	if (!run->opened || !op->state_bytes)
+		return false;
+	bytes = op->state_bytes(run->self);
+	if (bytes <= ENCODE_MAX)
+		return false;
+	return bytes > COPY_MAX || !op->snapshot_copies || !op->snapshot_copies(run->self);
+}
+
 /* All that stands still at a barrier. */
 static int
 snapshot_now(struct fl_run *run, bool *ret_async, struct fl_err *err)
@@ -477,8 +495,7 @@ snapshot_now(struct fl_run *run, bool *ret_async, struct fl_err *err)
 	    run->op->before_snapshot(run->self, run, err) < 0)
 		return err->code;
 	/* what is in files is not copied; and a child would not have the backend's threads */
-	if (run->opened && run->op->state_bytes && !job->own_done && !job->backend &&
-	    run->op->state_bytes(run->self) > CHILD_BYTES)
+	if (!job->own_done && !job->backend && is_large(run))
 		return snapshot_large(run, err);
 	if (snapshot_small(run, err) < 0)
 		return err->code;
@@ -536,6 +553,7 @@ fl__region_release(struct fl_run *run)
 	free(g->state_name);
 	fl_attempt_release(&g->attempt);
 	fl_buf_release(&g->job.sync);
+	fl_buf_release(&g->job.room);
 	fl_ck_seen_release(&g->seen);
 	fl_ckdir_close(&g->dir);
 	free(g->uid);

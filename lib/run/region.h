@@ -32,6 +32,7 @@ struct fl_snapshot_job {
 	pthread_t thread;     /* small states */
 	int64_t child;        /* large ones: its pid; 0: none */
 	struct fl_save *save; /* in memory */
+	struct fl_buf room;   /* where small states are put, each time */
 	struct fl_ck_done done;
 	struct fl_ckdir *dir;
 	struct fl_ck_seen *seen;

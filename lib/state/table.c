@@ -14,7 +14,7 @@
 #define AREAS_FROM FL_MIB(4)            /* in use: what comes then is taken from areas */
 #define EXPECT_MAX (UINT64_C(64) << 20)
 #define PARTS 256u                   /* of the index, when a table is filled */
-#define FILL_MAX (UINT32_C(4) << 20) /* entries put into the index at once */
+#define FILL_MAX (UINT32_C(1) << 20) /* entries put into the index at once */
 #define AHEAD_FROM FL_MIB(64)        /* a table for which memory is prepared by a thread */
 #define BLOCK 32u                    /* keys looked up together: enough to hide a cache miss each */
 
@@ -122,6 +122,15 @@ fl_table_at(const struct fl_table *t, uint32_t i)
 	return (struct fl_entry *)(void *)(t->chunk[i >> t->shift]->data + within * t->entry_size);
 }
 
+struct fl_entry *
+fl_table_run(const struct fl_table *t, uint32_t i, uint32_t *ret_n)
+{
+	uint32_t chunk = UINT32_C(1) << t->shift, rest = chunk - (i & (chunk - 1));
+
+	*ret_n = t->count - i < rest ? t->count - i : rest;
+	return fl_table_at(t, i);
+}
+
 static struct fl_entry *
 entry_of(const struct fl_table *t, uint64_t slot)
 {
@@ -156,9 +165,12 @@ index_free(uint64_t *index, size_t bytes)
 		fl_pages_free(index, bytes);
 }
 
+static void filling_end(struct fl_table *t);
+
 void
 fl_table_clear(struct fl_table *t)
 {
+	filling_end(t);
 	if (t->long_keys) {
 		for (uint32_t i = 0; i < t->count; i++) {
 			struct fl_entry *e = fl_table_at(t, i);
@@ -202,6 +214,40 @@ fl_entry_group(const struct fl_entry *e)
 	return (uint32_t)(XXH3_64bits(k.p, k.len == FL_KEY_NULL ? 0 : k.len) % FL_KEY_GROUPS);
 }
 
+static inline uint64_t
+load64(const char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+static inline uint32_t
+load32(const char *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+/* memcmp for the length of most keys, without a call for each record. */
+static inline bool
+same_bytes(const char *a, const char *b, uint32_t n)
+{
+	if (n > FL_ENTRY_INLINE)
+		return memcmp(a, b, n) == 0;
+	if (n >= 8)
+		return ((load64(a) ^ load64(b)) | (load64(a + n - 8) ^ load64(b + n - 8))) == 0;
+	if (n >= 4)
+		return ((load32(a) ^ load32(b)) | (load32(a + n - 4) ^ load32(b + n - 4))) == 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (a[i] != b[i])
+			return false;
+	return true;
+}
+
 static bool
 same_key(const struct fl_entry *e, const struct fl_key *k)
 {
@@ -209,7 +255,7 @@ same_key(const struct fl_entry *e, const struct fl_key *k)
 		return false;
 	if (k->len == FL_KEY_NULL)
 		return true;
-	return memcmp(is_long(k->len) ? e->out.p : e->in, k->p, k->len) == 0;
+	return same_bytes(is_long(k->len) ? e->out.p : e->in, k->p, k->len);
 }
 
 static uint32_t
@@ -395,30 +441,38 @@ fl_table_expect(struct fl_table *t, uint64_t keys)
 
 /* ---- filling ------------------------------------------------------------------------ */
 
+/* Slots that are to be put into the index. */
+struct fl_filling {
+	uint32_t n;
+	uint64_t *slot, *sorted; /* FILL_MAX each */
+};
+
+static void
+filling_end(struct fl_table *t)
+{
+	if (!t->filling)
+		return;
+	fl_areas_settle(&t->budget->areas);
+	free(t->filling->slot);
+	free(t->filling->sorted);
+	free(t->filling);
+	t->filling = NULL;
+}
+
 void
 fl_table_fill_begin(struct fl_table *t, uint64_t keys)
 {
 	struct fl_err ignored;
 	uint64_t bytes = keys <= EXPECT_MAX ? keys * t->entry_size : 0;
+	struct fl_filling *f = fl_xcalloc(1, sizeof *f);
 
+	f->slot = fl_xmalloc(FILL_MAX * sizeof *f->slot);
+	f->sorted = fl_xmalloc(FILL_MAX * sizeof *f->sorted);
+	t->filling = f;
 	fl_table_expect(t, keys);
 	if (bytes >= AHEAD_FROM && index_bytes(t) >= FL_PAGES_UNIT &&
 	    fl_budget_check(t->budget, bytes, &ignored) == 0)
 		fl_areas_expect(&t->budget->areas, bytes, t->index, index_bytes(t));
-}
-
-int
-fl_table_fill(struct fl_table *t, const struct fl_key *keys, uint32_t n, uint64_t seq,
-	      struct fl_entry **ret, struct fl_err *err)
-{
-	uint32_t number;
-
-	for (uint32_t i = 0; i < n; i++) {
-		ret[i] = entry_new(t, &keys[i], seq + i, &number, err);
-		if (!ret[i])
-			return err->code;
-	}
-	return 0;
 }
 
 /* Put a slot where it belongs; false: its key is there. */
@@ -441,58 +495,65 @@ index_put(struct fl_table *t, uint64_t slot)
 }
 
 /*
- * Entries from .. from + n - 1 into the index, one part of it after the other: each is small
- * enough for the cache, and for the TLB.
+ * What waits goes into the index, one part of it after the other: each is small enough for
+ * the cache, and for the TLB. 1: a key is there twice.
  */
-static bool
-index_part(struct fl_table *t, uint32_t from, uint32_t n, uint64_t *slot, uint64_t *sorted)
+static int
+index_put_all(struct fl_table *t, struct fl_err *err)
 {
+	struct fl_filling *f = t->filling;
 	uint32_t end[PARTS] = { 0 }, shift = 0, sum = 0;
 
+	if (index_grow(t, t->count, err) < 0)
+		return err->code;
 	while (t->mask >> shift >= PARTS)
 		shift++;
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t hash = fl_table_at(t, from + i)->hash;
-
-		slot[i] = hash << 32 | (from + i + 1);
-		end[home(t, (uint32_t)hash) >> shift]++;
-	}
+	for (uint32_t i = 0; i < f->n; i++)
+		end[home(t, (uint32_t)(f->slot[i] >> 32)) >> shift]++;
 	for (uint32_t i = 0; i < PARTS; i++) {
 		uint32_t count = end[i];
 
 		end[i] = sum;
 		sum += count;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		sorted[end[home(t, (uint32_t)(slot[i] >> 32)) >> shift]++] = slot[i];
-	for (uint32_t i = 0; i < n; i++) {
-		if (i + BLOCK < n)
-			__builtin_prefetch(&t->index[home(t, (uint32_t)(sorted[i + BLOCK] >> 32))],
-					   1);
-		if (!index_put(t, sorted[i]))
-			return false;
+	for (uint32_t i = 0; i < f->n; i++)
+		f->sorted[end[home(t, (uint32_t)(f->slot[i] >> 32)) >> shift]++] = f->slot[i];
+	for (uint32_t i = 0; i < f->n; i++) {
+		if (i + BLOCK < f->n)
+			__builtin_prefetch(
+				&t->index[home(t, (uint32_t)(f->sorted[i + BLOCK] >> 32))], 1);
+		if (!index_put(t, f->sorted[i]))
+			return 1;
 	}
-	return true;
+	f->n = 0;
+	return 0;
+}
+
+int
+fl_table_fill(struct fl_table *t, const struct fl_key *keys, uint32_t n, uint64_t seq,
+	      struct fl_entry **ret, struct fl_err *err)
+{
+	struct fl_filling *f = t->filling;
+	int rc = f->n + (uint64_t)n > FILL_MAX ? index_put_all(t, err) : 0;
+	uint32_t number;
+
+	fl_assert(n <= FILL_MAX);
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		ret[i] = entry_new(t, &keys[i], seq + i, &number, err);
+		if (!ret[i])
+			return err->code;
+		f->slot[f->n++] = keys[i].hash << 32 | (number + 1);
+	}
+	return rc;
 }
 
 int
 fl_table_filled(struct fl_table *t, struct fl_err *err)
 {
-	uint32_t most = t->count < FILL_MAX ? t->count : FILL_MAX;
-	uint64_t *scratch;
-	bool differ = true;
+	int rc = index_put_all(t, err);
 
-	fl_areas_settle(&t->budget->areas);
-	if (index_grow(t, t->count, err) < 0)
-		return err->code;
-	scratch = fl_xmalloc(2 * (size_t)most * sizeof *scratch);
-	for (uint32_t done = 0; done < t->count && differ; done += most) {
-		uint32_t n = t->count - done < most ? t->count - done : most;
-
-		differ = index_part(t, done, n, scratch, scratch + most);
-	}
-	free(scratch);
-	return differ ? 0 : 1;
+	filling_end(t);
+	return rc;
 }
 
 /* ---- deleting ------------------------------------------------------------------------ */

@@ -65,6 +65,8 @@ struct fl_entry {
 	_Alignas(8) char value[]; /* zeroed when the entry is made */
 };
 
+struct fl_filling;
+
 struct fl_table {
 	struct fl_budget *budget;
 	size_t entry_size;
@@ -78,6 +80,7 @@ struct fl_table {
 	struct fl_chunk **chunk;
 	uint32_t chunk_count, chunk_cap;
 	size_t long_keys; /* bytes of keys outside their entries */
+	struct fl_filling *filling; /* between fl_table_fill_begin and fl_table_filled */
 };
 
 /* Values of value_size bytes. Allocates nothing yet. */
@@ -109,7 +112,8 @@ void fl_table_expect(struct fl_table *t, uint64_t keys);
  * does: fl_table_fill_begin with about how many, as fl_table_expect; fl_table_fill for some
  * of them at a time, which get arrival numbers from seq; then fl_table_filled, before which
  * nothing else may be called but fl_table_at, fl_table_clear and fl_table_release.
- * fl_table_filled is 1 where two keys were the same: what is in the table is of no use.
+ * fl_table_fill, which then gives none, and fl_table_filled are 1 where two keys were the
+ * same: what is in the table is of no use.
  */
 void fl_table_fill_begin(struct fl_table *t, uint64_t keys);
 int fl_table_fill(struct fl_table *t, const struct fl_key *keys, uint32_t n, uint64_t seq,
@@ -130,6 +134,9 @@ fl_table_prefetch(const struct fl_table *t, const struct fl_entry *e)
  * at ->deleted.
  */
 struct fl_entry *fl_table_at(const struct fl_table *t, uint32_t i);
+
+/* The same; *ret_n entries, to the last or fewer, lie one behind the other from there on. */
+struct fl_entry *fl_table_run(const struct fl_table *t, uint32_t i, uint32_t *ret_n);
 
 /* The key of an entry; borrows from it. hash is not set. */
 struct fl_key fl_entry_key(const struct fl_entry *e);

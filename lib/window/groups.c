@@ -23,17 +23,19 @@ records_of(struct fl_entry *e)
 	return (int64_t *)(void *)e->value;
 }
 
+#define ACC_AT sizeof(int64_t)
+
 static void *
 acc_of(struct fl_entry *e)
 {
-	return e->value + sizeof(int64_t);
+	return e->value + ACC_AT;
 }
 
 /* ... and, only with a TTL, when the last of them came. */
 static int64_t *
 written_of(const struct fl_groups *g, struct fl_entry *e)
 {
-	return (int64_t *)(void *)(e->value + sizeof(int64_t) + fl_aggs_size(g->aggs));
+	return (int64_t *)(void *)(e->value + ACC_AT + fl_aggs_size(g->aggs));
 }
 
 static int64_t
@@ -796,7 +798,8 @@ fl_groups_save(const struct fl_groups *g, struct fl_save *s)
 				     .seq = g->seq,
 				     .entries = g->table.live,
 				     .whole = fl_spill_on_disk(&g->spill) };
-	struct fl_buf value = { 0 };
+	struct fl_buf value = { 0 }, rest = { 0 };
+	struct fl_entry *const *entry;
 
 	fl_window_save(s, &w, in, g->aggs);
 	if (in_parts(g)) {
@@ -807,13 +810,13 @@ fl_groups_save(const struct fl_groups *g, struct fl_save *s)
 		fl_spill_save(&g->spill, s);
 		return;
 	}
-	fl_window_save_section(s, "groups", in, g->aggs, false);
-	for (uint32_t i = 0; i < g->table.count; i++) {
-		struct fl_entry *e = fl_table_at(&g->table, i);
+	fl_window_save_flat_section(s, "groups", in, g->aggs, false, ACC_AT);
+	fl_window_save_flat(s, NULL, &g->table, g->aggs, ACC_AT, &rest);
+	entry = (struct fl_entry *const *)(void *)rest.data;
+	for (size_t i = 0; i < rest.len / sizeof *entry; i++) {
+		struct fl_entry *e = entry[i];
 		struct saved_group more = { .seq = e->seq, .flags = e->flags & ENTRY_TOLD };
 
-		if (e->deleted)
-			continue;
 		more.records = *records_of(e);
 		more.written_ms = written_ms(g, e);
 		fl_buf_clear(&value);
@@ -822,7 +825,45 @@ fl_groups_save(const struct fl_groups *g, struct fl_save *s)
 		fl_window_save_entry(s, NULL, e, &value);
 	}
 	fl_buf_release(&value);
+	fl_buf_release(&rest);
 }
+
+bool
+fl_groups_flat(const struct fl_groups *g)
+{
+	return fl_window_all_flat(&g->table, g->aggs);
+}
+
+/* A flat entry: its value is that of the table's, by the aggregates that there were. */
+static int
+load_flat(struct fl_aggs_loader *loader, const struct fl_window_entries *b, uint32_t i,
+	  struct fl_entry *e, struct saved_group *ret, struct fl_err *err)
+{
+	const char *p = b->value[i];
+	size_t size = ACC_AT + fl_aggs_loader_flat_size(loader);
+
+	*ret = (struct saved_group){ .seq = b->seq[i], .flags = b->flags[i] };
+	memcpy(&ret->records, p, sizeof ret->records);
+	if (b->value_len[i] - size >= sizeof ret->written_ms) /* there was a TTL */
+		memcpy(&ret->written_ms, p + size, sizeof ret->written_ms);
+	return fl_aggs_loader_flat(loader, acc_of(e), p + ACC_AT, err);
+}
+
+static int
+load_other(struct fl_aggs_loader *loader, struct fl_load *l, const struct fl_window_entries *b,
+	   uint32_t i, struct fl_entry *e, struct saved_group *ret, struct fl_err *err)
+{
+	const char *acc, *rest;
+	uint32_t acc_len, rest_len;
+
+	if (!fl_window_split(b->value[i], b->value_len[i], sizeof *ret, &acc, &acc_len, &rest,
+			     &rest_len))
+		return fl_load_damaged(l, "a group", err);
+	memcpy(ret, rest, sizeof *ret);
+	return fl_aggs_loader_load(loader, acc_of(e), acc, acc_len, err);
+}
+
+#define TWICE "two groups have the same key"
 
 static int
 load_entries(struct fl_groups *g, struct fl_aggs_loader *loader, struct fl_load *l,
@@ -835,22 +876,23 @@ load_entries(struct fl_groups *g, struct fl_aggs_loader *loader, struct fl_load 
 		rc = put_entries(g, b->key, NULL, b->n, entry, err);
 	else
 		rc = fl_table_fill(&g->table, b->key, b->n, g->seq, entry, err);
+	if (rc > 0)
+		return fl_load_damaged(l, TWICE, err);
+	if (rc == 0 && b->are_flat)
+		rc = fl_window_check_flat(b, loader, ACC_AT, l, err);
 	if (rc < 0)
 		return rc;
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct fl_entry *e = entry[i];
 		struct saved_group more;
-		const char *acc, *rest;
-		uint32_t acc_len, rest_len;
 
-		if (e->flags & ENTRY_INIT ||
-		    !fl_window_split(b->value[i], b->value_len[i], sizeof more, &acc, &acc_len,
-				     &rest, &rest_len))
+		if (e->flags & ENTRY_INIT)
 			return fl_load_damaged(l, "a group", err);
-		memcpy(&more, rest, sizeof more);
 		init_entry(g, e);
-		if (fl_aggs_loader_load(loader, acc_of(e), acc, acc_len, err) < 0)
-			return err->code;
+		rc = b->are_flat ? load_flat(loader, b, i, e, &more, err)
+				 : load_other(loader, l, b, i, e, &more, err);
+		if (rc < 0)
+			return rc;
 		e->seq = more.seq;
 		e->flags |= more.flags & ENTRY_TOLD;
 		e->flags |= ENTRY_DIRTY;
@@ -899,9 +941,8 @@ fl_groups_load(struct fl_groups *g, struct fl_load *l, struct fl_err *err)
 	while (rc == 0 && (rc = fl_window_load_entries(b, l, false, &g->keys, err)) > 0)
 		rc = load_entries(g, w.loader, l, b, err);
 	if (rc == 0 && !on_disk(g) && (rc = fl_table_filled(&g->table, err)) > 0)
-		rc = fl_load_damaged(l, "two groups have the same key", err);
+		rc = fl_load_damaged(l, TWICE, err);
 	fl_aggs_loader_free(w.loader);
-	fl_window_entries_release(b);
 	free(b);
 	return rc < 0 ? rc : check_memory(g, err);
 }

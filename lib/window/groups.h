@@ -65,6 +65,7 @@ int fl_groups_before_save(struct fl_groups *g, struct fl_err *err);
 void fl_groups_save(const struct fl_groups *g, struct fl_save *s);
 int fl_groups_load(struct fl_groups *g, struct fl_load *l, struct fl_err *err);
 size_t fl_groups_bytes(const struct fl_groups *g);
+bool fl_groups_flat(const struct fl_groups *g); /* for snapshot_copies */
 
 /* The end of the input: the rows, unless they were told as updates. */
 int fl_groups_end(struct fl_groups *g, struct fl_err *err);

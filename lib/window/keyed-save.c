@@ -581,7 +581,6 @@ load_section(struct fl_keyed *k, bool rows, struct fl_aggs_loader *loader, struc
 		if (rc < 0)
 			break;
 	}
-	fl_window_entries_release(b);
 	free(b);
 	return rc;
 }

@@ -184,11 +184,9 @@ fl_parts_load(struct fl_parts *p, struct fl_load *l, struct fl_run *run, const s
 
 	if (rc <= 0)
 		return rc < 0 ? rc : fl_load_damaged(l, "a section is missing", err);
-	if (s.version != 1)
-		return fl_load_unknown(l, &s, err);
-	if (strcmp(s.name, name) == 0)
+	if (strcmp(s.name, name) == 0 && s.version <= FL_WINDOW_FLAT_VERSION)
 		return 0;
-	if (strcmp(s.name, FL_STATEFILES_SECTION) != 0)
+	if (strcmp(s.name, FL_STATEFILES_SECTION) != 0 || s.version != 1)
 		return fl_load_unknown(l, &s, err);
 	if (!p->backend)
 		return fl_statefiles_refuse(err);

@@ -9,7 +9,7 @@
 
 #define VERSION 1u
 #define SECTION "window"
-#define LOADED_BYTES FL_MIB(4) /* copied at once, but for one that is larger */
+#define KEYS_BYTES FL_MIB(1) /* of long keys in a block of flat entries */
 
 /* ---- the section "window" ---------------------------------------------------------- */
 
@@ -292,7 +292,7 @@ fl_window_load_state(struct fl_load *l, const struct fl_window_saved *w, const c
 
 	if (rc <= 0)
 		return rc < 0 ? rc : fl_load_damaged(l, "a section is missing", err);
-	if (strcmp(s.name, name) == 0 && s.version == VERSION)
+	if (strcmp(s.name, name) == 0 && s.version <= FL_WINDOW_FLAT_VERSION)
 		return 0;
 	if (strcmp(s.name, FL_STATEFILES_SECTION) == 0 && fl_spill_on_disk(spill) && w->loader &&
 	    !fl_aggs_loader_same(w->loader))
@@ -375,6 +375,152 @@ fl_window_save_section(struct fl_save *s, const char *name, const struct fl_head
 }
 
 void
+fl_window_save_flat_section(struct fl_save *s, const char *name, const struct fl_header *in,
+			    const struct fl_aggs *aggs, bool by_window, size_t acc_at)
+{
+	struct fl_buf about = { 0 };
+
+	fl_window_about(in, aggs, in->changelog, by_window ? "window" : "", NULL, &about);
+	about.len -= 2; /* the brace, and a NUL */
+	fl_buf_printf(&about, ",\"flat\":%zu}", acc_at);
+	fl_buf_putc(&about, '\0');
+	fl_save_section(s, name, FL_WINDOW_FLAT_VERSION, about.data);
+	fl_buf_release(&about);
+}
+
+/* ---- flat entries ---------------------------------------------------------------------- */
+
+/* What is in a file, and what is in memory: the hash is of this run only. */
+#define SAME_PLACE(flat, entry) \
+	(offsetof(struct fl_state_flat, flat) == offsetof(struct fl_entry, entry))
+_Static_assert(SAME_PLACE(seq, seq) && SAME_PLACE(zero, hash) && SAME_PLACE(key_len, len) &&
+		       SAME_PLACE(key, in) && SAME_PLACE(tags, tags) &&
+		       SAME_PLACE(zero_byte, deleted) && SAME_PLACE(flags, flags) &&
+		       sizeof(struct fl_state_flat) == offsetof(struct fl_entry, value),
+	       "a flat entry is that of a table");
+
+bool
+fl_window_all_flat(const struct fl_table *t, const struct fl_aggs *aggs)
+{
+	return t->long_keys == 0 && t->live == t->count && fl_aggs_all_flat(aggs);
+}
+
+static bool
+is_long(const struct fl_entry *e)
+{
+	return e->len > FL_ENTRY_INLINE && e->len != FL_KEY_NULL;
+}
+
+/* n entries of a table from number i on; they need not lie one behind the other. */
+static void
+copy_entries(char *to, const struct fl_table *t, uint32_t i, uint32_t n)
+{
+	char *at = to;
+
+	for (uint32_t got; n; n -= got, i += got) {
+		const struct fl_entry *e = fl_table_run(t, i, &got);
+
+		got = got < n ? got : n;
+		memcpy(at, e, got * t->entry_size);
+		at += got * t->entry_size;
+	}
+	for (; to < at; to += t->entry_size)
+		memset(to + offsetof(struct fl_state_flat, zero), 0, sizeof(uint32_t));
+}
+
+static void
+copy_table(struct fl_save *s, const struct fl_window *ns, const struct fl_table *t)
+{
+	uint32_t size = (uint32_t)t->entry_size, room = fl_save_flat_room(size);
+
+	for (uint32_t i = 0, n; i < t->count; i += n) {
+		char *to;
+
+		n = t->count - i < room ? t->count - i : room;
+		to = fl_save_flat(s, ns, ns ? sizeof *ns : 0, size, n, 0);
+		if (!to)
+			return;
+		copy_entries(to, t, i, n);
+	}
+}
+
+/* These entries, and their long keys, as a block. */
+static void
+copy_chosen(struct fl_save *s, const struct fl_window *ns, const struct fl_table *t,
+	    struct fl_buf *chosen, size_t keys_len)
+{
+	const struct fl_entry *const *e = (const struct fl_entry *const *)(void *)chosen->data;
+	uint32_t n = (uint32_t)(chosen->len / sizeof(struct fl_entry *));
+	char *to, *keys;
+
+	if (n == 0)
+		return;
+	to = fl_save_flat(s, ns, ns ? sizeof *ns : 0, (uint32_t)t->entry_size, n, keys_len);
+	keys = to + n * t->entry_size;
+	for (uint32_t i = 0; i < n && to; i++, to += t->entry_size) {
+		struct fl_state_flat *flat = (struct fl_state_flat *)(void *)to;
+
+		memcpy(to, e[i], t->entry_size);
+		memset((char *)flat + offsetof(struct fl_state_flat, zero), 0, sizeof flat->zero);
+		if (!is_long(e[i]))
+			continue;
+		memset(to + offsetof(struct fl_state_flat, key), 0, sizeof flat->key);
+		memcpy(keys, e[i]->out.p, e[i]->len);
+		keys += e[i]->len;
+	}
+	fl_buf_clear(chosen);
+}
+
+void
+fl_window_save_flat(struct fl_save *s, const struct fl_window *ns, const struct fl_table *t,
+		    const struct fl_aggs *aggs, size_t acc_at, struct fl_buf *ret_rest)
+{
+	uint32_t room = fl_save_flat_room((uint32_t)t->entry_size), n = 0;
+	bool never = fl_aggs_never_flat(aggs), all = fl_aggs_all_flat(aggs);
+	struct fl_buf chosen = { 0 };
+	size_t keys_len = 0;
+
+	if (fl_window_all_flat(t, aggs)) {
+		copy_table(s, ns, t);
+		return;
+	}
+	for (uint32_t i = 0; i < t->count; i++) {
+		const struct fl_entry *e = fl_table_at(t, i);
+
+		if (e->deleted)
+			continue;
+		if (never || !(all || fl_aggs_is_flat(aggs, e->value + acc_at))) {
+			fl_buf_put(ret_rest, &e, sizeof e);
+			continue;
+		}
+		fl_buf_put(&chosen, &e, sizeof e);
+		keys_len += is_long(e) ? e->len : 0;
+		if (++n < room && keys_len < KEYS_BYTES)
+			continue;
+		copy_chosen(s, ns, t, &chosen, keys_len);
+		n = 0;
+		keys_len = 0;
+	}
+	copy_chosen(s, ns, t, &chosen, keys_len);
+	fl_buf_release(&chosen);
+}
+
+int
+fl_window_check_flat(const struct fl_window_entries *b, const struct fl_aggs_loader *loader,
+		     size_t acc_at, struct fl_load *l, struct fl_err *err)
+{
+	size_t size = fl_aggs_loader_flat_size(loader);
+
+	/* all are of one block, and so of one size */
+	if (size == SIZE_MAX || (size_t)b->value_len[0] < acc_at ||
+	    b->value_len[0] - acc_at < size)
+		return fl_load_damaged(l, "an accumulator", err);
+	return 0;
+}
+
+/* ---- other entries --------------------------------------------------------------------- */
+
+void
 fl_window_put_acc(struct fl_buf *value, const struct fl_aggs *aggs, const void *acc)
 {
 	size_t at = value->len;
@@ -427,33 +573,21 @@ fl_window_save_entry(struct fl_save *s, const struct fl_window *ns, const struct
 
 /* ---- many entries at once ----------------------------------------------------------------- */
 
-/* Copied; where to is said when nothing moves any more. */
+_Static_assert(FL_STATE_NULL_KEY == FL_KEY_NULL, "a key that is NULL");
+
 static void
-add_entry(struct fl_window_entries *b, const struct fl_state_entry *e)
+add_entry(struct fl_window_entries *b, const struct fl_state_entry *e, const struct fl_keys *keys)
 {
 	struct fl_key *key = &b->key[b->n];
 
 	memcpy(&b->ns[b->n], e->ns, e->ns_len);
-	*key = (struct fl_key){ .len = e->key_len, .tags = e->key_tags };
-	fl_buf_put(&b->bytes, e->key, e->key_len == FL_STATE_NULL_KEY ? 0 : e->key_len);
-	fl_buf_put(&b->bytes, e->value, e->value_len);
-	b->value_len[b->n++] = e->value_len;
-}
-
-_Static_assert(FL_STATE_NULL_KEY == FL_KEY_NULL, "a key that is NULL");
-
-static void
-point(struct fl_window_entries *b, const struct fl_keys *keys)
-{
-	const char *p = fl_buf_reserve(&b->bytes, 1) - b->bytes.len;
-
-	for (uint32_t i = 0; i < b->n; i++) {
-		b->key[i].p = p;
-		b->key[i].hash = fl_key_hash(keys, &b->key[i]);
-		p += b->key[i].len == FL_KEY_NULL ? 0 : b->key[i].len;
-		b->value[i] = p;
-		p += b->value_len[i];
-	}
+	*key = (struct fl_key){ .p = e->key, .len = e->key_len, .tags = e->key_tags };
+	key->hash = fl_key_hash(keys, key);
+	b->value[b->n] = e->value;
+	b->value_len[b->n] = e->value_len;
+	b->are_flat = e->is_flat;
+	b->seq[b->n] = e->seq;
+	b->flags[b->n++] = e->flags;
 }
 
 int
@@ -465,10 +599,11 @@ fl_window_load_entries(struct fl_window_entries *b, struct fl_load *l, bool by_w
 	int rc = 1;
 
 	b->n = 0;
-	fl_buf_clear(&b->bytes);
-	while (b->n < FL_WINDOW_LOAD_BATCH && b->bytes.len < LOADED_BYTES) {
+	while (b->n < FL_WINDOW_LOAD_BATCH) {
 		if (b->holds)
 			e = b->held;
+		else if (b->n && fl_load_block_ends(l)) /* what there is would go */
+			break;
 		else
 			rc = fl_load_entry(l, &e, err);
 		b->holds = false;
@@ -477,20 +612,11 @@ fl_window_load_entries(struct fl_window_entries *b, struct fl_load *l, bool by_w
 		if (e.ns_len != ns_len)
 			return fl_load_damaged(l, "the bounds of a window", err);
 		if (b->one_ns && b->n && memcmp(&b->ns[0], e.ns, ns_len) != 0) {
-			b->held = e; /* borrowed until the next is asked for */
+			b->held = e;
 			b->holds = true;
 			break;
 		}
-		add_entry(b, &e);
+		add_entry(b, &e, keys);
 	}
-	if (rc < 0)
-		return rc;
-	point(b, keys);
-	return b->n > 0;
-}
-
-void
-fl_window_entries_release(struct fl_window_entries *b)
-{
-	fl_buf_release(&b->bytes);
+	return rc < 0 ? rc : b->n > 0;
 }

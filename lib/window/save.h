@@ -11,6 +11,8 @@
  * two int64_t, or nothing; the value
  *	u32 length of the accumulator, the accumulator (fl_aggs_save), then what the
  *	engine adds.
+ * From version 2 of "sums" and "groups" on an entry whose accumulator has nothing behind it
+ * is flat instead (checkpoint/snapshot.h): its value is that of the table's entry.
  * Little-endian, as everything in a snapshot.
  */
 #ifndef FL_WINDOW_SAVE_H
@@ -48,6 +50,8 @@ void fl_window_save(struct fl_save *s, const struct fl_window_saved *w, const st
 int fl_window_load(struct fl_load *l, struct fl_window_saved *want, const struct fl_header *in,
 		   struct fl_aggs *aggs, struct fl_err *err);
 
+#define FL_WINDOW_FLAT_VERSION 2u
+
 /* A section of that name and version 1 must come next: FL_EDATA. */
 int fl_window_section(struct fl_load *l, const char *name, struct fl_err *err);
 
@@ -65,8 +69,21 @@ int fl_window_load_state(struct fl_load *l, const struct fl_window_saved *w, con
 void fl_window_save_section(struct fl_save *s, const char *name, const struct fl_header *in,
 			    const struct fl_aggs *aggs, bool by_window);
 
+/* The same where there may be flat entries; in their values the accumulator is at acc_at. */
+void fl_window_save_flat_section(struct fl_save *s, const char *name, const struct fl_header *in,
+				 const struct fl_aggs *aggs, bool by_window, size_t acc_at);
+
+/* Whether all of a table's entries are flat: saving them is copying. */
+bool fl_window_all_flat(const struct fl_table *t, const struct fl_aggs *aggs);
+
 /*
- * The same as a text, about the values of layout (checkpoint/about.h), a NUL behind it.
+ * The flat entries of a table. Pointers to the others, struct fl_entry *, are appended to
+ * ret_rest, in their order. ns may be NULL.
+ */
+void fl_window_save_flat(struct fl_save *s, const struct fl_window *ns, const struct fl_table *t,
+			 const struct fl_aggs *aggs, size_t acc_at, struct fl_buf *ret_rest);
+/*
+ * What a section says about itself as a text, about the values of layout (checkpoint/about.h), a NUL behind it.
  * retract: the accumulators can take back; ns: "window" or "".
  */
 void fl_window_about(const struct fl_header *in, const struct fl_aggs *aggs, bool retract,
@@ -86,16 +103,21 @@ void fl_window_save_entry(struct fl_save *s, const struct fl_window *ns, const s
 
 #define FL_WINDOW_LOAD_BATCH 256u
 
-/* Entries, copied, with their keys hashed. A zeroed struct is ready. */
+/*
+ * Entries, with their keys hashed; either all of them are flat, or none is. Keys and values
+ * are borrowed until the next are asked for. A zeroed struct is ready.
+ */
 struct fl_window_entries {
 	bool one_ns; /* the caller's: only entries of one namespace at once */
+	bool are_flat;
 	uint32_t n;
 	struct fl_key key[FL_WINDOW_LOAD_BATCH];
 	struct fl_window ns[FL_WINDOW_LOAD_BATCH];
 	const char *value[FL_WINDOW_LOAD_BATCH];
 	uint32_t value_len[FL_WINDOW_LOAD_BATCH];
-	struct fl_buf bytes;
-	struct fl_state_entry held; /* of the next namespace */
+	uint64_t seq[FL_WINDOW_LOAD_BATCH];  /* of flat ones */
+	uint8_t flags[FL_WINDOW_LOAD_BATCH]; /* too */
+	struct fl_state_entry held;          /* of the next namespace */
 	bool holds;
 };
 
@@ -105,6 +127,12 @@ struct fl_window_entries {
  */
 int fl_window_load_entries(struct fl_window_entries *b, struct fl_load *l, bool by_window,
 			   const struct fl_keys *keys, struct fl_err *err);
-void fl_window_entries_release(struct fl_window_entries *b);
+
+/*
+ * Whether the values of flat entries may be used: they have an accumulator as loader knows
+ * it at acc_at. FL_EDATA.
+ */
+int fl_window_check_flat(const struct fl_window_entries *b, const struct fl_aggs_loader *loader,
+			 size_t acc_at, struct fl_load *l, struct fl_err *err);
 
 #endif

@@ -940,7 +940,7 @@ fl_slices_save(const struct fl_slices *s, struct fl_save *to)
 				     .updates = s->updates,
 				     .wm_ms = s->wm_ms,
 				     .seq = s->seq };
-	struct fl_buf value = { 0 };
+	struct fl_buf value = { 0 }, rest = { 0 };
 
 	fl_window_save(to, &w, in, s->aggs);
 	save_bounds(s, to);
@@ -948,100 +948,187 @@ fl_slices_save(const struct fl_slices *s, struct fl_save *to)
 		fl_parts_save(to, s->files, in, s->aggs, true);
 		return;
 	}
-	fl_window_save_section(to, "sums", in, s->aggs, true);
+	fl_window_save_flat_section(to, "sums", in, s->aggs, true, 0);
 	for (uint32_t i = 0; i < s->count; i++) {
-		const struct fl_table *t = &s->slice[i].table;
 		struct fl_window bounds = { s->slice[i].start, s->slice[i].end };
+		struct fl_entry *const *e;
 
-		for (uint32_t k = 0; k < t->count; k++) {
-			const struct fl_entry *e = fl_table_at(t, k);
-
+		fl_buf_clear(&rest);
+		fl_window_save_flat(to, &bounds, &s->slice[i].table, s->aggs, 0, &rest);
+		e = (struct fl_entry *const *)(void *)rest.data;
+		for (size_t k = 0; k < rest.len / sizeof *e; k++) {
 			fl_buf_clear(&value);
-			fl_window_put_acc(&value, s->aggs, e->value);
-			fl_buf_put(&value, &e->seq, sizeof e->seq);
-			fl_window_save_entry(to, &bounds, e, &value);
+			fl_window_put_acc(&value, s->aggs, e[k]->value);
+			fl_buf_put(&value, &e[k]->seq, sizeof e[k]->seq);
+			fl_window_save_entry(to, &bounds, e[k], &value);
 		}
 	}
 	fl_buf_release(&value);
+	fl_buf_release(&rest);
 }
+
+bool
+fl_slices_flat(const struct fl_slices *s)
+{
+	bool flat = true;
+
+	for (uint32_t i = 0; i < s->count && flat; i++)
+		flat = fl_window_all_flat(&s->slice[i].table, s->aggs);
+	return flat;
+}
+
+/* The restore of sums, slice by slice. */
+struct restore {
+	struct fl_load *l;
+	struct fl_aggs_loader *loader;
+	struct fl_buf live;       /* int64_t: how many each slice had, a hint */
+	struct fl_table *filling; /* of the slice in hand; NULL: none */
+};
 
 /* Slices must be those that the windows make, one behind the other. */
 static int
-load_bounds(struct fl_slices *s, struct fl_load *l, struct fl_err *err)
+load_bounds(struct fl_slices *s, struct restore *r, struct fl_err *err)
 {
 	struct fl_state_entry e;
 	int rc;
 
-	while ((rc = fl_load_entry(l, &e, err)) > 0) {
+	while ((rc = fl_load_entry(r->l, &e, err)) > 0) {
 		struct fl_window bounds, own;
 		int64_t live;
 
 		if (e.ns_len != sizeof bounds || e.value_len != sizeof live)
-			return fl_load_damaged(l, "a slice", err);
+			return fl_load_damaged(r->l, "a slice", err);
 		memcpy(&bounds, e.ns, sizeof bounds);
 		memcpy(&live, e.value, sizeof live);
 		own = fl_slice_at(&s->windows, bounds.start);
 		if (own.start != bounds.start || own.end != bounds.end || live < 0 ||
 		    (s->count && s->slice[s->count - 1].end > bounds.start))
-			return fl_load_damaged(l, "the bounds of a slice", err);
-		fl_table_expect(&new_slice(s, s->count, &bounds)->table, (uint64_t)live);
+			return fl_load_damaged(r->l, "the bounds of a slice", err);
+		(void)new_slice(s, s->count, &bounds);
+		fl_buf_put(&r->live, &live, sizeof live);
 	}
 	return rc;
 }
 
+#define TWICE "two sums have the same key"
+
 static int
-load_sums(struct fl_slices *s, struct fl_aggs_loader *loader, struct fl_load *l,
-	  const struct fl_window_entries *b, struct fl_err *err)
+end_filling(struct restore *r, struct fl_err *err)
+{
+	int rc = r->filling ? fl_table_filled(r->filling, err) : 0;
+
+	r->filling = NULL;
+	return rc > 0 ? fl_load_damaged(r->l, TWICE, err) : rc;
+}
+
+/* Places for entries of one slice. */
+static int
+put_places(struct fl_slices *s, struct restore *r, struct fl_slice *sl,
+	   const struct fl_window_entries *b, struct fl_entry **ret, struct fl_err *err)
+{
+	const int64_t *live = (const int64_t *)(const void *)r->live.data;
+	int rc;
+
+	if (on_disk(s))
+		return fl_table_put(&sl->table, b->key, NULL, b->n, 0, ret, NULL, err);
+	if (r->filling != &sl->table) {
+		if (end_filling(r, err) < 0)
+			return err->code;
+		if (sl->table.count) /* its sums are not one behind the other */
+			return fl_load_damaged(r->l, "a sum", err);
+		r->filling = &sl->table;
+		fl_table_fill_begin(r->filling, (uint64_t)live[sl - s->slice]);
+	}
+	rc = fl_table_fill(r->filling, b->key, b->n, 0, ret, err);
+	return rc > 0 ? fl_load_damaged(r->l, TWICE, err) : rc;
+}
+
+static int
+load_other(struct restore *r, const struct fl_window_entries *b, uint32_t i, struct fl_entry *e,
+	   struct fl_err *err)
+{
+	const char *acc, *rest;
+	uint32_t acc_len, rest_len;
+
+	if (!fl_window_split(b->value[i], b->value_len[i], sizeof e->seq, &acc, &acc_len, &rest,
+			     &rest_len))
+		return fl_load_damaged(r->l, "a sum", err);
+	memcpy(&e->seq, rest, sizeof e->seq);
+	return fl_aggs_loader_load(r->loader, e->value, acc, acc_len, err);
+}
+
+static int
+load_flat(struct restore *r, const struct fl_window_entries *b, uint32_t i, struct fl_entry *e,
+	  struct fl_err *err)
+{
+	e->seq = b->seq[i];
+	return fl_aggs_loader_flat(r->loader, e->value, b->value[i], err);
+}
+
+static int
+load_sums(struct fl_slices *s, struct restore *r, const struct fl_window_entries *b,
+	  struct fl_err *err)
 {
 	struct fl_entry *entry[FL_WINDOW_LOAD_BATCH];
 	uint32_t count = s->count;
 	struct fl_slice *sl = slice_at(s, b->ns[0].start);
+	int rc;
 
 	if (s->count != count || sl->start != b->ns[0].start || sl->end != b->ns[0].end)
-		return fl_load_damaged(l, "a sum of no slice", err);
-	if (fl_table_put(&sl->table, b->key, NULL, b->n, 0, entry, NULL, err) < 0)
+		return fl_load_damaged(r->l, "a sum of no slice", err);
+	if (b->are_flat && fl_window_check_flat(b, r->loader, 0, r->l, err) < 0)
+		return err->code;
+	if (put_places(s, r, sl, b, entry, err) < 0)
 		return err->code;
 	for (uint32_t i = 0; i < b->n; i++) {
-		const char *acc, *rest;
-		uint32_t acc_len, rest_len;
-
-		if (entry[i]->flags ||
-		    !fl_window_split(b->value[i], b->value_len[i], sizeof entry[i]->seq, &acc,
-				     &acc_len, &rest, &rest_len))
-			return fl_load_damaged(l, "a sum", err);
+		if (entry[i]->flags)
+			return fl_load_damaged(r->l, "a sum", err);
 		fl_aggs_init(s->aggs, entry[i]->value);
 		entry[i]->flags |= ENTRY_INIT | ENTRY_DIRTY;
-		if (fl_aggs_loader_load(loader, entry[i]->value, acc, acc_len, err) < 0)
-			return err->code;
-		memcpy(&entry[i]->seq, rest, sizeof entry[i]->seq);
+		rc = b->are_flat ? load_flat(r, b, i, entry[i], err)
+				 : load_other(r, b, i, entry[i], err);
+		if (rc < 0)
+			return rc;
 	}
 	return check_memory(s, err);
+}
+
+static int
+load_slices(struct fl_slices *s, struct restore *r, struct fl_err *err)
+{
+	struct fl_window_entries *b;
+	int rc = fl_window_section(r->l, "slices", err);
+
+	if (rc == 0)
+		rc = load_bounds(s, r, err);
+	if (rc == 0)
+		rc = fl_parts_load(&s->parts, r->l, s->run, s->aggs, r->loader, "sums", err);
+	for (uint32_t i = 0; i < s->count && rc == 1; i++)
+		s->slice[i].evicted = s->slice[i].stored = true;
+	if (rc)
+		return rc < 0 ? rc : 0;
+	b = fl_xcalloc(1, sizeof *b);
+	b->one_ns = true;
+	while (rc == 0 && (rc = fl_window_load_entries(b, r->l, true, &s->keys, err)) > 0)
+		rc = load_sums(s, r, b, err);
+	free(b);
+	return rc < 0 ? rc : end_filling(r, err);
 }
 
 int
 fl_slices_load(struct fl_slices *s, struct fl_load *l, struct fl_err *err)
 {
 	struct fl_window_saved w = { .engine = "slices", .spec = s->spec, .updates = s->updates };
-	struct fl_window_entries *b = fl_xcalloc(1, sizeof *b);
+	struct restore r = { .l = l };
 	int rc = fl_window_load(l, &w, fl_run_header(s->run, 0), s->aggs, err);
 
-	b->one_ns = true;
+	r.loader = w.loader;
 	if (rc == 0)
-		rc = fl_window_section(l, "slices", err);
-	if (rc == 0)
-		rc = load_bounds(s, l, err);
-	if (rc == 0)
-		rc = fl_parts_load(&s->parts, l, s->run, s->aggs, w.loader, "sums", err);
-	for (uint32_t i = 0; i < s->count && rc == 1; i++)
-		s->slice[i].evicted = s->slice[i].stored = true;
-	rc = rc == 1 ? 0 : rc;
-	while (rc == 0 && (rc = fl_window_load_entries(b, l, true, &s->keys, err)) > 0)
-		rc = load_sums(s, w.loader, l, b, err);
+		rc = load_slices(s, &r, err);
 	s->seq = w.seq;
 	s->wm_ms = w.wm_ms;
 	fl_aggs_loader_free(w.loader);
-	fl_window_entries_release(b);
-	free(b);
+	fl_buf_release(&r.live);
 	if (rc == 0)
 		schedule(s);
 	return rc < 0 ? rc : check_memory(s, err);

@@ -71,6 +71,7 @@ int fl_slices_before_save(struct fl_slices *s, struct fl_err *err);
 void fl_slices_save(const struct fl_slices *s, struct fl_save *to);
 int fl_slices_load(struct fl_slices *s, struct fl_load *l, struct fl_err *err);
 size_t fl_slices_bytes(const struct fl_slices *s);
+bool fl_slices_flat(const struct fl_slices *s); /* for snapshot_copies */
 
 /* For fl_op's state_keys: of the slices in memory, the one with most keys. */
 int64_t fl_slices_keys(const struct fl_slices *s);

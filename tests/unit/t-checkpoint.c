@@ -250,6 +250,77 @@ load_all(const char *p, size_t n)
 	return rc;
 }
 
+/* Two flat entries with values of eight bytes; the second has a long key. */
+static void
+save_flat(struct fl_save *s, const char *ns)
+{
+	static const char longer[] = "a key of 22 characters";
+	struct fl_state_flat e[2] = {
+		{ .seq = 5, .key_len = 3, .key = "abc", .tags = 7, .flags = 2 },
+		{ .seq = 6, .key_len = sizeof longer - 1, .tags = 1 },
+	};
+	uint32_t size = sizeof e[0] + 8;
+	char *at = fl_save_flat(s, ns, (uint32_t)strlen(ns), size, 2, sizeof longer - 1);
+
+	memcpy(at, &e[0], sizeof e[0]);
+	memcpy(at + sizeof e[0], "value  1", 8);
+	memcpy(at + size, &e[1], sizeof e[1]);
+	memcpy(at + size + sizeof e[1], "value  2", 8);
+	memcpy(at + 2 * (size_t)size, longer, sizeof longer - 1);
+}
+
+static void
+snapshot_flat(void)
+{
+	struct fl_state_entry e = { .key = "key", .key_len = 3, .value = "value", .value_len = 5 };
+	struct fl_save *s = fl_save_new(-1, "flat");
+	struct fl_buf room = { 0 };
+	const struct fl_buf *b = fl_save_memory(s);
+	struct fl_state_section section;
+	struct fl_load *l;
+
+	fl_save_section(s, "a", 1, NULL);
+	save_flat(s, "");
+	fl_save_entry(s, &e);
+	save_flat(s, "ns");
+	fl_assert(fl_save_end(s, &err) == 0);
+	tap_eq_int((int64_t)fl_save_entries(s), 5, "flat entries are counted");
+	l = fl_load_from(b->data, b->len, "flat", &err);
+	fl_assert(fl_load_section(l, &section, &err) == 1);
+	tap_ok(fl_load_block_ends(l) && fl_load_entry(l, &e, &err) == 1 && e.is_flat &&
+		       e.seq == 5 && e.flags == 2 && e.key_tags == 7 && e.key_len == 3 &&
+		       memcmp(e.key, "abc", 3) == 0 && e.value_len == 8 && e.ns_len == 0 &&
+		       memcmp(e.value, "value  1", 8) == 0,
+	       "a flat entry");
+	tap_ok(!fl_load_block_ends(l) && fl_load_entry(l, &e, &err) == 1 && e.seq == 6 &&
+		       e.key_len == 22 && memcmp(e.key, "a key of 22", 11) == 0 &&
+		       memcmp(e.value, "value  2", 8) == 0 && fl_load_block_ends(l),
+	       "one with a long key, the last of its block");
+	tap_ok(fl_load_entry(l, &e, &err) == 1 && !e.is_flat && e.seq == 0 && e.value_len == 5,
+	       "behind them one that is not flat");
+	tap_ok(fl_load_entry(l, &e, &err) == 1 && e.is_flat && e.ns_len == 2 &&
+		       memcmp(e.ns, "ns", 2) == 0 && fl_load_entry(l, &e, &err) == 1 &&
+		       e.ns_len == 2 && fl_load_entry(l, &e, &err) == 0,
+	       "and flat ones of a namespace, to the end");
+	tap_eq_int(fl_load_section(l, &section, &err), 0, "of the file");
+	fl_load_close(l);
+	fl_save_free(s);
+	for (int i = 0; i < 2; i++) {
+		s = fl_save_new_in(&room, "room");
+		fl_save_section(s, "a", 1, NULL);
+		save_flat(s, "");
+		fl_assert(fl_save_end(s, &err) == 0);
+		b = fl_save_memory(s);
+		l = fl_load_from(b->data, b->len, "room", &err);
+		tap_ok(l && fl_load_section(l, &section, &err) == 1 &&
+			       fl_load_entry(l, &e, &err) == 1 && room.cap == (i ? b->cap : 0),
+		       "memory of the caller's, %s", i ? "again" : "once");
+		fl_load_close(l);
+		fl_save_free(s);
+	}
+	fl_buf_release(&room);
+}
+
 /* A snapshot of few bytes, so that each bit can be tried. */
 static struct fl_save *
 tiny_state(void)
@@ -261,6 +332,7 @@ tiny_state(void)
 	fl_save_entry(s, &e);
 	fl_save_section(s, "b", 1, "{}");
 	fl_save_int(s, "n", 1);
+	save_flat(s, "x");
 	fl_assert(fl_save_end(s, &err) == 0);
 	return s;
 }
@@ -321,15 +393,15 @@ snapshot_blocks(void)
 	struct fl_buf t = { 0 };
 	size_t at[8], n = blocks_of(b, at, 8);
 
-	tap_eq_int((int64_t)n, 5, "two sections, their entries, the end");
+	tap_eq_int((int64_t)n, 6, "two sections, their entries, flat ones, the end");
 	fl_buf_put(&t, b->data, at[2]);
-	fl_buf_put(&t, b->data + at[4], b->len - at[4]);
+	fl_buf_put(&t, b->data + at[5], b->len - at[5]);
 	tap_eq_int(load_all(t.data, t.len), FL_EDATA, "blocks left out are missed");
 	fl_buf_clear(&t);
 	fl_buf_put(&t, b->data, 8);
-	fl_buf_put(&t, b->data + at[2], at[4] - at[2]);
+	fl_buf_put(&t, b->data + at[2], at[5] - at[2]);
 	fl_buf_put(&t, b->data + at[0], at[2] - at[0]);
-	fl_buf_put(&t, b->data + at[4], b->len - at[4]);
+	fl_buf_put(&t, b->data + at[5], b->len - at[5]);
 	tap_eq_int(load_all(t.data, t.len), FL_EDATA, "blocks that were swapped are found");
 	fl_buf_clear(&t);
 	fl_buf_put(&t, b->data, 8);
@@ -376,6 +448,16 @@ snapshot_hostile(void)
 	p[at[0] + 16 + 4] = 64; /* the section's name */
 	reseal_snapshot(p, b->len);
 	tap_eq_int(load_all(p, b->len), FL_EDATA, "a name that is too long");
+	memcpy(p, b->data, b->len);
+	p[at[4] + 16 + 4] = 3; /* one more flat entry than there is */
+	reseal_snapshot(p, b->len);
+	tap_ok(load_all(p, b->len) == FL_EDATA && strstr(err.msg, "flat block"),
+	       "more flat entries than there are");
+	memcpy(p, b->data, b->len);
+	p[at[4] + 16 + 16 + 1 + 48 + 12] = 23; /* the length of the long key */
+	reseal_snapshot(p, b->len);
+	tap_ok(load_all(p, b->len) == FL_EDATA && strstr(err.msg, "longer than its block"),
+	       "a key that would end behind its block");
 	memcpy(p, b->data, b->len);
 	memset(p + at[1], 0xff, 4); /* a block of 4 GiB */
 	tap_eq_int(load_all(p, b->len), FL_EDATA, "a block that is longer than the file");
@@ -426,6 +508,71 @@ snapshot_large(void)
 	tap_ok(rc == 0 && i == N && seed == before, "300,000 entries over many blocks");
 	fl_load_close(l);
 	fl_save_free(s);
+}
+
+/* Large files are read ahead. */
+static void
+snapshot_ahead(void)
+{
+	enum { N = 200000 };
+	struct fl_state_section section;
+	struct fl_state_entry e = { .key = "k", .key_len = 1, .value_len = 20 };
+	char value[20] = { 0 }, *bytes;
+	struct fl_save *s;
+	struct fl_buf text = { 0 };
+	struct fl_load *l;
+	struct fl_ckdir d;
+	uint32_t i = 0;
+	int fd, rc;
+
+	begin_test();
+	fl_assert(fl_ckdir_open(&d, path, true, &err) == 0);
+	fd = openat(d.fd, "ahead.state", O_RDWR | O_CREAT, 0600);
+	s = fl_save_new(fd, "ahead");
+	fl_save_section(s, "many", 1, NULL);
+	e.value = value;
+	for (i = 0; i < N; i++) {
+		memcpy(value, &i, sizeof i);
+		fl_save_entry(s, &e);
+	}
+	fl_assert(fl_save_end(s, &err) == 0);
+	l = fl_load_open(d.fd, "ahead.state", &err);
+	tap_eq_int(fl_load_expect(l, fl_save_size(s), fl_save_hash(s), &err), 0,
+		   "a large file is the expected one");
+	fl_save_free(s);
+	(void)fl_load_section(l, &section, &err);
+	for (i = 0; (rc = fl_load_entry(l, &e, &err)) > 0; i++)
+		if (memcmp(e.value, &i, sizeof i) != 0)
+			break;
+	tap_ok(rc == 0 && i == N, "%u entries of it, in their order", i);
+	tap_eq_int(fl_load_section(l, &section, &err), 0, "its end");
+	fl_load_close(l);
+	l = fl_load_open(d.fd, "ahead.state", &err);
+	(void)fl_load_section(l, &section, &err);
+	tap_ok(fl_load_entry(l, &e, &err) == 1, "one of which little is read");
+	fl_load_close(l);
+	fl_assert(fl_ckdir_read(&d, "ahead.state", FL_MIB(16), &text, &err) == 0);
+	bytes = text.data;
+	bytes[text.len / 2] ^= 1;
+	fl_assert(pwrite(fd, bytes, text.len, 0) == (ssize_t)text.len);
+	l = fl_load_open(d.fd, "ahead.state", &err);
+	(void)fl_load_section(l, &section, &err);
+	for (i = 0; (rc = fl_load_entry(l, &e, &err)) > 0; i++)
+		;
+	tap_ok(rc == FL_EDATA && i > N / 4 && i < N / 2 && strstr(err.msg, "checksum"),
+	       "damage in its middle, behind %u good entries", i);
+	tap_eq_int(fl_load_entry(l, &e, &err), FL_EDATA, "which is said again");
+	fl_load_close(l);
+	fl_assert(ftruncate(fd, (off_t)text.len / 3) == 0);
+	l = fl_load_open(d.fd, "ahead.state", &err);
+	tap_ok(fl_load_section(l, &section, &err) == 1 && (rc = fl_load_section(l, &section, &err)) < 0
+		       && strstr(err.msg, "ends within"),
+	       "a file that was cut off");
+	fl_load_close(l);
+	(void)close(fd);
+	fl_buf_release(&text);
+	fl_ckdir_close(&d);
+	end_test();
 }
 
 static void
@@ -741,6 +888,38 @@ attempts(void)
 	tap_ok(a.number == 2 && a.next_id == 3, "the next attempt, and ids behind all before");
 	tap_ok(!exists("x.99.tmp") && !exists("claims/a1.freduce-1"),
 	       "what the one before left half done is gone");
+	fl_ckdir_close(&d);
+	end_test();
+}
+
+/* A process of the attempt that has gone is missed, unless it said that it had ended. */
+static void
+losses(void)
+{
+	struct fl_attempt a;
+	struct fl_ckdir d, first, second;
+
+	begin_test();
+	open_begun(&d, &a);
+	fl_assert(fl_ckdir_claim(&d, "begin-1", "i1", &err) == 0);
+	fl_assert(fl_ckdir_open(&first, path, false, &err) == 0 &&
+		  fl_ckdir_join(&first, 1, &err) == 0 &&
+		  fl_ckdir_claim(&first, "freduce-1", "i2", &err) == 0);
+	fl_assert(fl_ckdir_open(&second, path, false, &err) == 0 &&
+		  fl_ckdir_join(&second, 1, &err) == 0 &&
+		  fl_ckdir_claim(&second, "fwindow-1", "i3", &err) == 0);
+	put_file("claims/a12.fjoin-1", "i4", 2);
+	put_file("claims/a1.fmap-1", "", 0);
+	tap_ok(!fl_ckdir_lost(&d), "nobody is lost: three live, one is of another attempt, one "
+				   "has only begun to claim");
+	fl_ckdir_ended(&first);
+	fl_ckdir_close(&first);
+	tap_ok(!fl_ckdir_lost(&d), "one that has ended is not lost");
+	fl_ckdir_close(&second);
+	tap_ok(fl_ckdir_lost(&d), "one that has gone before its end is");
+	fl_ckdir_close(&d);
+	open_begun(&d, &a);
+	tap_ok(!fl_ckdir_lost(&d), "but not in the next attempt");
 	fl_ckdir_close(&d);
 	end_test();
 }
@@ -1246,6 +1425,8 @@ main(void)
 	snapshot_blocks();
 	snapshot_hostile();
 	snapshot_large();
+	snapshot_flat();
+	snapshot_ahead();
 	snapshot_full_disk();
 	manifest_round_trip();
 	sealed_damage();
@@ -1253,6 +1434,7 @@ main(void)
 	uids();
 	opening();
 	attempts();
+	losses();
 	locks();
 	orphan();
 	files();

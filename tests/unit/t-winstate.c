@@ -171,6 +171,22 @@ static const char *const all_aggregates[] = {
 	"ratio=sum(v)/count(*)",
 };
 
+/* Those with nothing behind them, as a rule: texts may be long, sums large. */
+static const char *const flat_aggregates[] = {
+	"n=count",
+	"s=sum(v)",
+	"mean=avg(v)",
+	"low=min(v)",
+	"high=max(t)",
+	"first=first(t)",
+	"last=last(v)",
+	"at=arg_max(v, t)",
+	"dev=stddev(v)",
+	"ok=bool_and(v > 10)",
+	"texts=count(t)",
+	"far=sum(v * 1e300) filter (where v > 97)",
+};
+
 struct plan {
 	enum engine engine;
 	struct fl_window_spec spec;
@@ -232,6 +248,7 @@ job_open(struct job *j, const struct plan *p)
 	(void)fl_header_add(in, "k", 1, FL_TEXT);
 	(void)fl_header_add(in, "v", 1, FL_TEXT);
 	(void)fl_header_add(in, "k2", 2, FL_TEXT);
+	(void)fl_header_add(in, "t", 1, FL_TEXT);
 	in->key_count = p->two_keys ? 2 : 1;
 	in->keys = fl_xcalloc(2, sizeof *in->keys);
 	in->keys[1] = 2;
@@ -390,6 +407,8 @@ put_record(struct fl_build *b, const struct record *r)
 	n = snprintf(text, sizeof text, r->value % 7 ? "%d" : "%d.25", r->value);
 	fl_put_text(&b->col[1], text, (size_t)n, FL_TAG_PLAIN);
 	fl_put_int(&b->col[2], r->value % 3);
+	fl_put_text(&b->col[3], "ein Text, der manchmal lang ist", r->value > 90 ? 31 : 8,
+		    FL_TAG_PLAIN);
 	fl_build_row(b, r->time, r->wm, (enum fl_rowkind)r->op);
 }
 
@@ -400,7 +419,7 @@ feed(struct job *j, const struct record *r, int from, int to, struct fl_err *err
 	struct fl_build b;
 	int rc = 0;
 
-	fl_build_init(&b, 3);
+	fl_build_init(&b, 4);
 	b.timed = true;
 	b.changelog = j->plan.changelog;
 	while (from < to && rc == 0) {
@@ -418,6 +437,29 @@ feed(struct job *j, const struct record *r, int from, int to, struct fl_err *err
 }
 
 /* ---- the same, cut or not ---------------------------------------------------------------- */
+
+static uint64_t flat, mixed; /* entries that were flat; states in which not all were */
+
+static void
+count_kinds(const struct fl_buf *saved)
+{
+	struct fl_err err;
+	struct fl_load *l = fl_load_from(saved->data, saved->len, "memory", &err);
+	struct fl_state_section section;
+	struct fl_state_entry e;
+
+	while (fl_load_section(l, &section, &err) > 0) {
+		uint64_t here = 0, others = 0;
+
+		while (fl_load_entry(l, &e, &err) > 0) {
+			here += e.is_flat;
+			others += !e.is_flat;
+		}
+		flat += here;
+		mixed += here && others;
+	}
+	fl_load_close(l);
+}
 
 static void
 save(struct job *j, struct fl_buf *to)
@@ -447,6 +489,7 @@ save(struct job *j, struct fl_buf *to)
 		(void)tap_ok(false, "save: %s", err.msg);
 	fl_buf_put(to, fl_save_memory(s)->data, fl_save_memory(s)->len);
 	fl_save_free(s);
+	count_kinds(to);
 }
 
 /* All rows, of a run with the given cuts, appended to out. */
@@ -498,6 +541,10 @@ random_plan(enum engine engine)
 
 	p.updates = rnd(2);
 	p.two_keys = rnd(3) == 0;
+	if (rnd(2)) {
+		p.aggregate = flat_aggregates;
+		p.aggregates = FL_ARRAY_LEN(flat_aggregates);
+	}
 	s->keep_count = s->keep_time = -1;
 	if (engine == GROUPS) {
 		p.changelog = rnd(2);
@@ -620,10 +667,12 @@ ends_alike(const struct fl_buf *whole, const struct fl_buf *part)
 }
 
 static void
-other_aggregates(enum engine engine)
+other_aggregates(enum engine engine, bool flat_ones)
 {
-	static const char *const before[] = { "x=avg(v)", "gone=array_agg(v)", "n=count",
-					      "p=p90(v)", "d=topk(v, 3)" };
+	static const char *const lists[] = { "x=avg(v)", "gone=array_agg(v)", "n=count",
+					     "p=p90(v)", "d=topk(v, 3)" };
+	static const char *const plain[] = { "x=avg(v)", "gone=first(t)", "n=count", "p=min(v)",
+					     "d=stddev(v)" };
 	static const char *const after[] = { "sum=sum(v)", "m=count(*)" };
 	struct plan a = random_plan(engine), b;
 	struct record r[RECORDS];
@@ -634,8 +683,8 @@ other_aggregates(enum engine engine)
 	a.updates = a.changelog = a.rows = false;
 	a.spec.keep_count = a.spec.keep_time = -1;
 	b = a;
-	a.aggregate = before;
-	a.aggregates = FL_ARRAY_LEN(before);
+	a.aggregate = flat_ones ? plain : lists;
+	a.aggregates = FL_ARRAY_LEN(lists);
 	b.aggregate = after;
 	b.aggregates = FL_ARRAY_LEN(after);
 	make_records(r, false);
@@ -644,17 +693,16 @@ other_aggregates(enum engine engine)
 	if (rc == 0)
 		rc = change(&a, &b, r, RECORDS / 2, &part, &err);
 	(void)tap_ok(rc == 0 && ends_alike(&whole, &part),
-		     "other aggregates: what stays keeps its sums, engine %d%s%s", engine,
-		     rc ? ": " : "", rc ? err.msg : "");
+		     "other aggregates: what stays keeps its sums, engine %d%s%s%s", engine,
+		     flat_ones ? ", flat" : "", rc ? ": " : "", rc ? err.msg : "");
 	fl_buf_release(&whole);
 	fl_buf_release(&part);
 }
 
 static void
-new_aggregate(void)
+new_aggregate(const char *one, int result)
 {
-	static const char *const before[] = { "n=count" }, *const after[] = { "n=count",
-									      "s=sum(v)" };
+	const char *const before[] = { "n=count" }, *const after[] = { one, "n=count" };
 	struct plan a = { .engine = GROUPS, .aggregate = before, .aggregates = 1 }, b = a;
 	struct record r[RECORDS] = { { 0 } };
 	struct fl_buf out = { 0 };
@@ -668,8 +716,8 @@ new_aggregate(void)
 	b.aggregates = 2;
 	rc = change(&a, &b, r, 100, &out, &err);
 	fl_buf_putc(&out, '\0');
-	(void)snprintf(want, sizeof want, "row 0 0 0: 1/ein 0/%d 0/%d\n", RECORDS, RECORDS - 100);
-	(void)tap_eq_int(rc, 0, "a new aggregate: no error");
+	(void)snprintf(want, sizeof want, "row 0 0 0: 1/ein 0/%d 0/%d\n", result, RECORDS);
+	(void)tap_eq_int(rc, 0, "a new aggregate, %s: no error", one);
 	(void)tap_eq_str(strchr(out.data, ':'), strchr(want, ':'), "it starts empty");
 	fl_buf_release(&out);
 }
@@ -806,6 +854,24 @@ processing_time(void)
 
 /* The same snapshot with one byte of one entry changed, and right checksums. */
 static void
+put_flat(struct fl_save *s, const struct fl_state_entry *e)
+{
+	bool is_long = e->key_len > 16 && e->key_len != FL_STATE_NULL_KEY;
+	struct fl_state_flat flat_one = {
+		.seq = e->seq, .key_len = e->key_len, .tags = e->key_tags, .flags = e->flags
+	};
+	uint32_t size = (uint32_t)sizeof flat_one + (e->value_len & ~7u);
+	char *at = fl_save_flat(s, e->ns, e->ns_len, size, 1, is_long ? e->key_len : 0);
+
+	if (!is_long && e->key_len != FL_STATE_NULL_KEY)
+		memcpy(flat_one.key, e->key, e->key_len);
+	memcpy(at, &flat_one, sizeof flat_one);
+	memcpy(at + sizeof flat_one, e->value, size - sizeof flat_one);
+	if (is_long)
+		memcpy(at + size, e->key, e->key_len);
+}
+
+static void
 mutate(const struct fl_buf *from, struct fl_buf *to)
 {
 	struct fl_err err = { 0 };
@@ -827,7 +893,10 @@ mutate(const struct fl_buf *from, struct fl_buf *to)
 				at = rnd(30);
 			}
 			e.value = value.data;
-			fl_save_entry(s, &e);
+			if (e.is_flat)
+				put_flat(s, &e);
+			else
+				fl_save_entry(s, &e);
 		}
 	}
 	(void)fl_save_end(s, &err);
@@ -902,9 +971,12 @@ main(void)
 	(void)tap_ok(evictions > 500, "and memory was full often enough (%llu times)",
 		     (unsigned long long)evictions);
 	expired();
-	for (int i = 0; i < 12; i++)
-		other_aggregates((enum engine)(i % ENGINES));
-	new_aggregate();
+	(void)tap_ok(flat > 2000 && mixed > 100, "%llu entries were flat, in %llu states not all",
+		     (unsigned long long)flat, (unsigned long long)mixed);
+	for (int i = 0; i < 24; i++)
+		other_aggregates((enum engine)(i % ENGINES), i % 2);
+	new_aggregate("s=sum(v)", RECORDS - 100);
+	new_aggregate("d=count(distinct v)", 1); /* which is never flat */
 	refused();
 	processing_time();
 	damage();

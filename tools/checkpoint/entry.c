@@ -318,6 +318,23 @@ put_key(struct fc_entries *x, const struct fl_state_entry *e, struct fl_colbuf *
 
 /* ---- value ------------------------------------------------------------------------------ */
 
+/* What is in x->acc as a JSON object, appended to out, if loaded; x->acc is empty then. */
+static bool
+take_results(struct fc_entries *x, bool loaded, struct fl_buf *out)
+{
+	struct fl_err ignored;
+	void *one = x->acc;
+	bool ok;
+
+	fl_build_clear(&x->build);
+	ok = loaded && fl_aggs_results(x->aggs, &one, 1, x->build.col, &ignored) == 0 &&
+	     make_object(x, &x->build, &x->names, out);
+	fl_aggs_clear(x->aggs, x->acc);
+	fl_aggs_init(x->aggs, x->acc);
+	fl_build_clear(&x->build);
+	return ok;
+}
+
 static int
 load_acc(struct fc_entries *x, void *acc, struct fl_bytes saved, struct fl_err *err)
 {
@@ -330,9 +347,10 @@ static bool
 make_results(struct fc_entries *x, const struct fl_bytes *acc, size_t n, struct fl_buf *out)
 {
 	struct fl_err ignored;
-	void *one = x->acc;
-	bool ok = x->aggs != NULL;
+	bool ok = true;
 
+	if (!x->aggs)
+		return false;
 	for (size_t i = 0; i < n && ok; i++) {
 		fl_aggs_init(x->aggs, x->other);
 		ok = load_acc(x, i ? x->other : x->acc, acc[i], &ignored) == 0;
@@ -340,15 +358,7 @@ make_results(struct fc_entries *x, const struct fl_bytes *acc, size_t n, struct 
 			ok = fl_aggs_merge(x->aggs, x->acc, x->other, &ignored) == 0;
 		fl_aggs_clear(x->aggs, x->other);
 	}
-	fl_build_clear(&x->build);
-	ok = ok && fl_aggs_results(x->aggs, &one, 1, x->build.col, &ignored) == 0 &&
-	     make_object(x, &x->build, &x->names, out);
-	if (!x->aggs)
-		return false;
-	fl_aggs_clear(x->aggs, x->acc);
-	fl_aggs_init(x->aggs, x->acc);
-	fl_build_clear(&x->build);
-	return ok;
+	return take_results(x, ok, out);
 }
 
 static bool
@@ -358,12 +368,32 @@ put_results(struct fc_entries *x, const struct fl_bytes *acc, size_t n, struct f
 	return put_made(x, make_results(x, acc, n, &x->text), c);
 }
 
+/* A flat entry: the accumulator as it lay in memory. */
+static bool
+put_flat(struct fc_entries *x, const struct fl_state_entry *e, struct fl_colbuf *c)
+{
+	size_t at = x->about.flat, size;
+	struct fl_err ignored;
+	bool ok;
+
+	if (!x->loader)
+		return false;
+	size = fl_aggs_loader_flat_size(x->loader);
+	if (size == SIZE_MAX || at > e->value_len || size > e->value_len - at)
+		return false;
+	ok = fl_aggs_loader_flat(x->loader, x->acc, e->value + at, &ignored) == 0;
+	fl_buf_clear(&x->text);
+	return put_made(x, take_results(x, ok, &x->text), c);
+}
+
 static bool
 put_aggregates(struct fc_entries *x, const struct fl_state_entry *e, struct fl_colbuf *c)
 {
 	const char *acc, *extra;
 	uint32_t acc_len, extra_len;
 
+	if (e->is_flat)
+		return put_flat(x, e, c);
 	return fl_window_split(e->value, e->value_len, 0, &acc, &acc_len, &extra, &extra_len) &&
 	       put_results(x, &(struct fl_bytes){ acc, acc_len }, 1, c);
 }
