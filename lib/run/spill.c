@@ -437,33 +437,53 @@ fetch_add(struct fl_spill *s, const struct fl_key *key, struct fl_entry *e)
 	fl_buf_put(&s->made, &e, sizeof(struct fl_entry *));
 }
 
+/* What was collected, when it is found. */
+struct fetching {
+	struct fl_spill *spill;
+	struct fl_table *table;
+	struct fl_entry *const *entry;
+	bool *found;
+	int64_t ns;
+	bool keep;
+};
+
+static int
+take_found(void *ctx, size_t i, struct fl_bytes value, struct fl_err *err)
+{
+	const struct fetching *f = ctx;
+
+	f->found[i] = value.p != NULL;
+	if (!value.p)
+		return 0;
+	if (decode(f->spill, f->ns, f->table, f->entry[i], value, err) < 0)
+		return err->code;
+	if (f->keep)
+		f->entry[i]->flags |= FL_SPILL_DIRTY;
+	return 0;
+}
+
 /*
- * Get what was collected: entries that are on disk are decoded, and marked with flags
- * besides; the others stay as they are (keep), or go.
+ * Get what was collected: entries that are on disk are decoded, and marked as changed
+ * (keep); the others stay as they are (keep), or go.
  */
 static int
 fetch_end(struct fl_spill *s, int64_t ns, struct fl_table *t, bool keep, struct fl_err *err)
 {
 	const struct fl_key *key = (const struct fl_key *)(void *)s->fetch.data;
-	struct fl_entry *const *e = (struct fl_entry *const *)(void *)s->made.data;
+	struct fetching f = { .spill = s, .table = t, .ns = ns, .keep = keep };
 	size_t n = s->fetch.len / sizeof *key;
-	struct fl_bytes *found;
 	char room[KEYS_NS];
 	int rc;
 
 	if (n == 0)
 		return 0;
 	fl_buf_clear(&s->found);
-	found = (struct fl_bytes *)(void *)fl_buf_reserve(&s->found, n * sizeof *found);
-	rc = fl_backend_get(s->backend, keys_ns(ns, room), key, n, found, err);
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		if (found[i].p)
-			rc = decode(s, ns, t, e[i], found[i], err);
-		else if (!keep)
-			fl_table_delete(t, e[i]);
-		if (found[i].p && keep)
-			e[i]->flags |= FL_SPILL_DIRTY;
-	}
+	f.entry = (struct fl_entry *const *)(void *)s->made.data;
+	f.found = (bool *)(void *)fl_buf_reserve(&s->found, n * sizeof *f.found);
+	rc = fl_backend_get_each(s->backend, keys_ns(ns, room), key, n, take_found, &f, err);
+	for (size_t i = 0; i < n && rc == 0 && !keep; i++)
+		if (!f.found[i])
+			fl_table_delete(t, f.entry[i]);
 	return rc;
 }
 

@@ -27,6 +27,7 @@
 #define NS_MAX 32u
 #define HEAD 6u /* bytes of a key on disk between namespace and key */
 #define COPY_BYTES FL_KIB(64)
+#define SHARE_KEYS 256u /* got at once, where there are many */
 
 struct fl_backend {
 	void *module;
@@ -203,12 +204,12 @@ fl_backend_open(const struct fl_backend_options *o, struct fl_err *err)
 	if (rc == 0 && o->from)
 		rc = link_files(o->from, b->dir, err);
 	so.dir = b->dir;
-	so.cache_bytes = b->memory_max / 16;
+	so.cache_bytes = b->memory_max / (o->merge ? 16 : 6);
 	so.write_bytes = b->memory_max / 64;
 	if (rc == 0)
 		b->store = b->ops->open(&so, err);
 	if (b->store) {
-		b->behind = fl_behind_new(b->ops, b->store, b->memory_max / 32);
+		b->behind = fl_behind_new(b->ops, b->store, b->memory_max / 64);
 		return b;
 	}
 	fl_backend_close(b);
@@ -257,11 +258,17 @@ fl_backend_checkpointed(struct fl_backend *b, struct fl_err *err)
 
 /* ---- keys on disk ----------------------------------------------------------------------- */
 
-/* What is sorted: 40 bits, group and hash. */
+/* What is sorted: 40 bits, group and hash; or by arrival number. */
 struct item {
 	uint64_t order;
-	const void *what;
+	union {
+		const void *what;
+		size_t at; /* where a record is */
+	};
 };
+
+#define ORDER_BITS 40u
+#define DIGIT_BITS 10u /* what is counted stays in the first-level cache */
 
 static uint64_t
 order_of(const struct fl_key *k)
@@ -291,20 +298,22 @@ put_end(struct fl_buf *out, struct fl_bytes ns)
 	fl_buf_putc(out, (char)FL_KEY_GROUPS);
 }
 
-/* By order, five passes of a byte; returns where they are then, of a and b. */
+/* By the lowest bits of order; stable. Returns where they are then, of a and b. */
 static struct item *
-radix_sort(struct item *a, struct item *b, size_t n)
+radix_sort(struct item *a, struct item *b, size_t n, unsigned bits)
 {
-	for (unsigned shift = 0; shift < 40; shift += 8) {
-		size_t at[257] = { 0 };
+	const uint64_t mask = (1u << DIGIT_BITS) - 1;
+
+	for (unsigned shift = 0; shift < bits; shift += DIGIT_BITS) {
+		size_t at[(1u << DIGIT_BITS) + 1] = { 0 };
 		struct item *t;
 
 		for (size_t i = 0; i < n; i++)
-			at[(a[i].order >> shift & 255) + 1]++;
-		for (unsigned d = 0; d < 256; d++)
+			at[(a[i].order >> shift & mask) + 1]++;
+		for (size_t d = 0; d < mask; d++)
 			at[d + 1] += at[d];
 		for (size_t i = 0; i < n; i++)
-			b[at[a[i].order >> shift & 255]++] = a[i];
+			b[at[a[i].order >> shift & mask]++] = a[i];
 		t = a;
 		a = b;
 		b = t;
@@ -361,11 +370,11 @@ sorted(struct fl_backend *b, const void *const *what, const struct fl_key *keys,
 	for (size_t i = 0; i < n; i++) {
 		struct fl_key k = what ? fl_entry_key(what[i]) : keys[i];
 
-		item[i] = (struct item){ order_of(&k), what ? what[i] : &keys[i] };
+		item[i] = (struct item){ order_of(&k), { what ? what[i] : &keys[i] } };
 	}
 	if (n < 2)
 		return item;
-	item = radix_sort(item, other, n);
+	item = radix_sort(item, other, n, ORDER_BITS);
 	settle_ties(item, n, what != NULL);
 	return item;
 }
@@ -427,35 +436,157 @@ fl_backend_drop_range(struct fl_backend *b, struct fl_bytes from, struct fl_byte
 
 /* ---- reading ---------- */
 
-int
-fl_backend_get(struct fl_backend *b, struct fl_bytes ns, const struct fl_key *keys, size_t n,
-	       struct fl_bytes *ret, struct fl_err *err)
+/* Everything that was written, or dropped, is there to be read. */
+static int
+settle(struct fl_backend *b, struct fl_err *err)
 {
-	const struct item *item = sorted(b, NULL, keys, n);
+	return fl_behind_settle(b->behind, err) < 0 || b->ops->settle(b->store, err) < 0 ? err->code
+											 : 0;
+}
+
+/* Keys to be got, sorted. */
+struct wanted {
+	const struct item *item;
 	struct fl_bytes *key, *found;
+	size_t n;
+};
+
+static struct wanted
+want(struct fl_backend *b, struct fl_bytes ns, const struct fl_key *keys, size_t n)
+{
+	struct wanted w = { .item = sorted(b, NULL, keys, n), .n = n };
 	size_t at = 0;
-	int rc;
 
 	fl_buf_clear(&b->keys);
 	fl_buf_clear(&b->order);
 	fl_buf_clear(&b->found);
-	key = (struct fl_bytes *)(void *)fl_buf_reserve(&b->order, n * sizeof *key + 1);
-	found = (struct fl_bytes *)(void *)fl_buf_reserve(&b->found, n * sizeof *found + 1);
+	w.key = (struct fl_bytes *)(void *)fl_buf_reserve(&b->order, n * sizeof *w.key + 1);
+	w.found = (struct fl_bytes *)(void *)fl_buf_reserve(&b->found, n * sizeof *w.found + 1);
 	for (size_t i = 0; i < n; i++) {
 		size_t before = b->keys.len;
 
-		put_key(&b->keys, ns, item[i].order, item[i].what);
-		key[i].n = b->keys.len - before;
+		put_key(&b->keys, ns, w.item[i].order, w.item[i].what);
+		w.key[i].n = b->keys.len - before;
 	}
 	for (size_t i = 0; i < n; i++) { /* nothing moves any more */
-		key[i].p = b->keys.data + at;
-		at += key[i].n;
+		w.key[i].p = b->keys.data + at;
+		at += w.key[i].n;
 	}
-	rc = fl_behind_settle(b->behind, err);
+	return w;
+}
+
+int
+fl_backend_get(struct fl_backend *b, struct fl_bytes ns, const struct fl_key *keys, size_t n,
+	       struct fl_bytes *ret, struct fl_err *err)
+{
+	struct wanted w = want(b, ns, keys, n);
+	int rc = settle(b, err);
+
 	if (rc == 0)
-		rc = b->ops->get(b->store, key, n, found, err);
+		rc = b->ops->get(b->store, 0, w.key, n, w.found, err);
 	for (size_t i = 0; i < n && rc == 0; i++)
-		ret[(const struct fl_key *)item[i].what - keys] = found[i];
+		ret[(const struct fl_key *)w.item[i].what - keys] = w.found[i];
+	return rc;
+}
+
+/* Some of them, from .. to. */
+struct share {
+	struct fl_backend *backend;
+	const struct wanted *wanted;
+	size_t from, to;
+	unsigned lane;
+	struct fl_err err;
+};
+
+static void
+get_share(void *ctx)
+{
+	struct share *x = ctx;
+	struct fl_backend *b = x->backend;
+	const struct wanted *w = x->wanted;
+
+	x->err.code = 0;
+	(void)b->ops->get(b->store, x->lane, w->key + x->from, x->to - x->from, w->found + x->from,
+			  &x->err);
+}
+
+/* The next ones that nobody has taken; none: from is to. */
+static void
+take_share(struct share *x, size_t *taken)
+{
+	size_t left = x->wanted->n - *taken;
+
+	x->from = *taken;
+	x->to = *taken += left < SHARE_KEYS ? left : SHARE_KEYS;
+}
+
+static int
+give_share(const struct share *x, const struct fl_key *keys, fl_backend_found *each, void *ctx,
+	   struct fl_err *err)
+{
+	const struct wanted *w = x->wanted;
+	int rc = x->err.code;
+
+	if (rc)
+		*err = x->err;
+	for (size_t i = x->from; i < x->to && rc == 0; i++)
+		rc = each(ctx, (size_t)((const struct fl_key *)w->item[i].what - keys), w->found[i],
+			  err);
+	return rc;
+}
+
+/*
+ * The thread gets one share while this one gets another; then it has the next to do
+ * already while both are given.
+ */
+static int
+get_shares(struct fl_backend *b, const struct wanted *w, const struct fl_key *keys,
+	   fl_backend_found *each, void *ctx, struct fl_err *err)
+{
+	struct share own = { .backend = b, .wanted = w, .lane = 0 };
+	struct share theirs[2] = { { .backend = b, .wanted = w, .lane = 1 },
+				   { .backend = b, .wanted = w, .lane = 2 } };
+	struct share *behind = &theirs[0];
+	size_t taken = 0;
+	int rc = 0;
+
+	take_share(&own, &taken);
+	take_share(behind, &taken);
+	if (behind->from < behind->to)
+		rc = fl_behind_run(b->behind, get_share, behind, err);
+	while (rc == 0 && own.from < own.to) {
+		struct share *done = behind;
+
+		get_share(&own);
+		rc = give_share(&own, keys, each, ctx, err);
+		if (rc == 0)
+			rc = fl_behind_settle(b->behind, err);
+		if (rc < 0)
+			break;
+		behind = &theirs[done == &theirs[0]];
+		take_share(&own, &taken);
+		take_share(behind, &taken);
+		if (behind->from < behind->to)
+			rc = fl_behind_run(b->behind, get_share, behind, err);
+		if (rc == 0)
+			rc = give_share(done, keys, each, ctx, err);
+	}
+	return rc;
+}
+
+int
+fl_backend_get_each(struct fl_backend *b, struct fl_bytes ns, const struct fl_key *keys, size_t n,
+		    fl_backend_found *each, void *ctx, struct fl_err *err)
+{
+	struct wanted w = want(b, ns, keys, n);
+	struct fl_err ignored;
+	int rc = settle(b, err);
+
+	if (rc < 0)
+		return rc;
+	rc = get_shares(b, &w, keys, each, ctx, err);
+	if (rc < 0) /* the thread may still look at what is gone with this call */
+		(void)fl_behind_settle(b->behind, &ignored);
 	return rc;
 }
 
@@ -476,7 +607,7 @@ fl_backend_walk_range(struct fl_backend *b, struct fl_bytes from, struct fl_byte
 	memcpy(w->end, to.p, to.n);
 	w->backend = b;
 	w->ns_len = ns_len;
-	(void)fl_behind_settle(b->behind, &w->failed);
+	(void)settle(b, &w->failed);
 	w->it = b->ops->iter_open(b->store, from, (struct fl_bytes){ w->end, to.n });
 	return w;
 }
@@ -524,19 +655,29 @@ fl_backend_walk_close(struct fl_backend_walk *w)
 
 /* ---- by arrival ---------- */
 
+/* Records in the order of their putting. */
+struct heap {
+	struct fl_buf bytes; /* struct arrival, key, value */
+	struct fl_buf items; /* struct item: arrival number, where in bytes */
+	struct fl_buf other; /* room for sorting them */
+};
+
 /*
  * In memory while they fit; else in sorted runs, one behind the other in a file without a
- * name, which are merged at the end.
+ * name, which are merged at the end. While one heap is filled the thread sorts the other,
+ * and writes it.
  */
 struct fl_arrivals {
 	struct fl_backend *backend;
 	size_t max;
-	struct fl_buf bytes; /* struct arrival, key, value */
-	struct fl_buf place; /* struct place */
-	int fd;              /* -1: all is in memory */
+	struct heap hand;
+	int fd; /* -1: all is in memory */
+	/* the thread's until fl_behind_settle */
+	struct heap away;
 	uint64_t written;
 	struct fl_buf runs; /* uint64_t: where each ends */
 	struct fl_buf out;
+	struct fl_err failed;
 };
 
 struct arrival {
@@ -544,11 +685,6 @@ struct arrival {
 	uint32_t key_len; /* or FL_KEY_NULL */
 	uint32_t tags;
 	uint64_t value_len;
-};
-
-struct place {
-	uint64_t seq;
-	size_t at; /* in bytes */
 };
 
 /* A run that is read. */
@@ -574,39 +710,47 @@ fl_arrivals_new(struct fl_backend *b)
 	return a;
 }
 
+static void
+release_heap(struct heap *h)
+{
+	fl_buf_release(&h->bytes);
+	fl_buf_release(&h->items);
+	fl_buf_release(&h->other);
+}
+
 void
 fl_arrivals_free(struct fl_arrivals *a)
 {
+	struct fl_err err;
+
 	if (!a)
 		return;
+	(void)fl_behind_settle(a->backend->behind, &err);
 	if (a->fd >= 0)
 		(void)close(a->fd);
-	fl_buf_release(&a->bytes);
-	fl_buf_release(&a->place);
+	release_heap(&a->hand);
+	release_heap(&a->away);
 	fl_buf_release(&a->runs);
 	fl_buf_release(&a->out);
 	free(a);
 }
 
-static int
-by_seq(const void *a, const void *b)
+static const struct item *
+sorted_heap(struct heap *h, size_t *ret_n)
 {
-	const struct place *x = a, *y = b;
+	struct item *item = (struct item *)(void *)h->items.data;
+	size_t n = h->items.len / sizeof *item;
+	unsigned bits = 0;
+	uint64_t all = 0;
 
-	if (x->seq != y->seq)
-		return x->seq < y->seq ? -1 : 1;
-	return (x->at > y->at) - (x->at < y->at);
-}
-
-static struct place *
-sorted_places(struct fl_arrivals *a, size_t *ret_n)
-{
-	struct place *p = (struct place *)(void *)a->place.data;
-
-	*ret_n = a->place.len / sizeof *p;
-	if (*ret_n > 1)
-		qsort(p, *ret_n, sizeof *p, by_seq);
-	return p;
+	*ret_n = n;
+	for (size_t i = 0; i < n; i++)
+		all |= item[i].order;
+	while (bits < 64 && all >> bits)
+		bits++;
+	fl_buf_clear(&h->other);
+	return radix_sort(item, (struct item *)(void *)fl_buf_reserve(&h->other, h->items.len + 1),
+			  n, bits);
 }
 
 static size_t
@@ -644,21 +788,19 @@ write_out(struct fl_arrivals *a, struct fl_err *err)
 	return 0;
 }
 
-/* A run to disk. */
+/* A heap to disk, as a run. */
 static int
-store_run(struct fl_arrivals *a, struct fl_err *err)
+write_run(struct fl_arrivals *a, struct heap *h, struct fl_err *err)
 {
 	size_t n;
-	const struct place *p = sorted_places(a, &n);
+	const struct item *item = sorted_heap(h, &n);
 
-	if (a->fd < 0 && open_runs(a, err) < 0)
-		return err->code;
 	for (size_t i = 0; i < n; i++) {
-		const char *record = a->bytes.data + p[i].at;
+		const char *record = h->bytes.data + item[i].at;
 		struct arrival head;
 
 		if (i + 8 < n)
-			__builtin_prefetch(a->bytes.data + p[i + 8].at);
+			__builtin_prefetch(h->bytes.data + item[i + 8].at);
 		memcpy(&head, record, sizeof head);
 		fl_buf_put(&a->out, record, size_of(&head));
 		if (a->out.len >= RUN_BLOCK_MAX && write_out(a, err) < 0)
@@ -667,9 +809,41 @@ store_run(struct fl_arrivals *a, struct fl_err *err)
 	if (write_out(a, err) < 0)
 		return err->code;
 	fl_buf_put(&a->runs, &a->written, sizeof a->written);
-	fl_buf_clear(&a->bytes);
-	fl_buf_clear(&a->place);
+	fl_buf_clear(&h->bytes);
+	fl_buf_clear(&h->items);
 	return 0;
+}
+
+static void
+write_away(void *ctx)
+{
+	struct fl_arrivals *a = ctx;
+
+	(void)write_run(a, &a->away, &a->failed);
+}
+
+/* What the thread was given has been written. */
+static int
+settle_runs(struct fl_arrivals *a, struct fl_err *err)
+{
+	if (fl_behind_settle(a->backend->behind, err) < 0)
+		return err->code;
+	if (a->failed.code)
+		*err = a->failed;
+	return a->failed.code;
+}
+
+/* What is in hand goes to disk. */
+static int
+store_run(struct fl_arrivals *a, struct fl_err *err)
+{
+	struct heap full = a->hand;
+
+	if ((a->fd < 0 && open_runs(a, err) < 0) || settle_runs(a, err) < 0)
+		return err->code;
+	a->hand = a->away;
+	a->away = full;
+	return fl_behind_run(a->backend->behind, write_away, a, err);
 }
 
 int
@@ -677,13 +851,14 @@ fl_arrivals_put(struct fl_arrivals *a, uint64_t seq, const struct fl_key *key,
 		struct fl_bytes value, struct fl_err *err)
 {
 	struct arrival head = { seq, key->len, key->tags, value.n };
-	struct place place = { seq, a->bytes.len };
+	struct heap *h = &a->hand;
+	struct item item = { seq, { .at = h->bytes.len } };
 
-	fl_buf_put(&a->place, &place, sizeof place);
-	fl_buf_put(&a->bytes, &head, sizeof head);
-	fl_buf_put(&a->bytes, key->p, key->len == FL_KEY_NULL ? 0 : key->len);
-	fl_buf_put(&a->bytes, value.p, value.n);
-	return a->bytes.len + a->place.len < a->max ? 0 : store_run(a, err);
+	fl_buf_put(&h->items, &item, sizeof item);
+	fl_buf_put(&h->bytes, &head, sizeof head);
+	fl_buf_put(&h->bytes, key->p, key->len == FL_KEY_NULL ? 0 : key->len);
+	fl_buf_put(&h->bytes, value.p, value.n);
+	return h->bytes.len + 2 * h->items.len < a->max / 2 ? 0 : store_run(a, err);
 }
 
 static int
@@ -794,8 +969,8 @@ give_stored(struct fl_arrivals *a, fl_arrivals_each *each, void *ctx, struct fl_
 	struct run *run = fl_xcalloc(n, sizeof *run);
 	int rc;
 
-	fl_buf_release(&a->bytes); /* the memory is for reading now */
-	fl_buf_release(&a->place);
+	release_heap(&a->hand); /* the memory is for reading now */
+	release_heap(&a->away);
 	for (size_t i = 0; i < n; i++) {
 		run[i].at = i ? end[i - 1] : 0;
 		run[i].end = end[i];
@@ -810,16 +985,18 @@ give_stored(struct fl_arrivals *a, fl_arrivals_each *each, void *ctx, struct fl_
 int
 fl_arrivals_finish(struct fl_arrivals *a, fl_arrivals_each *each, void *ctx, struct fl_err *err)
 {
-	const struct place *p;
+	const struct item *item;
 	size_t n;
 	int rc = 0;
 
 	if (a->fd >= 0) {
-		rc = a->place.len ? store_run(a, err) : 0;
+		rc = a->hand.items.len ? store_run(a, err) : 0;
+		if (rc == 0)
+			rc = settle_runs(a, err);
 		return rc < 0 ? rc : give_stored(a, each, ctx, err);
 	}
-	p = sorted_places(a, &n);
+	item = sorted_heap(&a->hand, &n);
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = give(a->bytes.data + p[i].at, each, ctx, err);
+		rc = give(a->hand.bytes.data + item[i].at, each, ctx, err);
 	return rc;
 }

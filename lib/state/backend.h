@@ -68,6 +68,14 @@ int fl_backend_write(struct fl_backend *b, struct fl_bytes ns, struct fl_entry *
 int fl_backend_get(struct fl_backend *b, struct fl_bytes ns, const struct fl_key *keys, size_t n,
 		   struct fl_bytes *ret, struct fl_err *err);
 
+/*
+ * The same for many: each is called for every key, i its number, in the order of keys on
+ * disk; the value is valid in the call. What was read is not held all at once.
+ */
+typedef int fl_backend_found(void *ctx, size_t i, struct fl_bytes value, struct fl_err *err);
+int fl_backend_get_each(struct fl_backend *b, struct fl_bytes ns, const struct fl_key *keys,
+			size_t n, fl_backend_found *each, void *ctx, struct fl_err *err);
+
 /* All of a namespace is deleted. */
 int fl_backend_drop(struct fl_backend *b, struct fl_bytes ns, struct fl_err *err);
 

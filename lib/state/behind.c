@@ -8,12 +8,18 @@
 #include "base/fault.h"
 #include "base/mem.h"
 
-enum kind { WRITE, DROP, CHECKPOINT };
+#define PIECE_MAX FL_KIB(256)
+#define PIECE_MIN FL_KIB(4)
+
+enum kind { WRITE, DROP, CHECKPOINT, RUN };
 
 struct job {
 	enum kind kind;
+	bool begins, ends;   /* WRITE: the first piece of a batch, the last */
 	struct fl_buf bytes; /* WRITE: struct head, key, value …; DROP: both keys; or a path */
 	size_t split;        /* DROP: where the second key begins */
+	void (*run)(void *ctx);
+	void *ctx;
 	struct job *next;
 };
 
@@ -27,11 +33,11 @@ struct head {
 struct fl_behind {
 	const struct fl_store_ops *ops;
 	struct fl_store *store;
-	size_t batch_max;
+	size_t queue_max, piece_max;
 
 	/* the caller's */
-	struct fl_buf batch; /* of the batch in hand */
-	bool direct;         /* it has become too large: the store has its beginning */
+	struct fl_buf piece; /* of the batch in hand */
+	bool begun;          /* a piece of it is queued */
 
 	pthread_t thread;
 	bool running;
@@ -39,6 +45,7 @@ struct fl_behind {
 	pthread_cond_t changed;
 	/* under the lock */
 	struct job *first, *last; /* the first is in hand */
+	size_t queued;            /* bytes of them */
 	bool ending;
 	struct fl_err failed; /* code 0: nothing has */
 	struct fl_err checkpoint;
@@ -48,12 +55,12 @@ struct fl_behind {
 /* ---- the thread ------------------------------------------------------------------------- */
 
 static int
-put_all(struct fl_behind *b, const struct fl_buf *batch, struct fl_err *err)
+put_all(struct fl_behind *b, const struct fl_buf *piece, struct fl_err *err)
 {
 	int rc = 0;
 
-	for (size_t at = 0; at < batch->len && rc == 0;) {
-		const char *p = batch->data + at;
+	for (size_t at = 0; at < piece->len && rc == 0;) {
+		const char *p = piece->data + at;
 		struct fl_bytes key, value;
 		struct head h;
 
@@ -66,13 +73,15 @@ put_all(struct fl_behind *b, const struct fl_buf *batch, struct fl_err *err)
 	return rc;
 }
 
-static int
-write_batch(struct fl_behind *b, const struct fl_buf *batch, struct fl_err *err)
+static void
+write_piece(struct fl_behind *b, const struct job *j, struct fl_err *err)
 {
-	if (b->ops->write_begin(b->store, err) < 0 || put_all(b, batch, err) < 0 ||
-	    b->ops->write_end(b->store, err) < 0)
-		return err->code;
-	return 0;
+	if (j->begins && b->ops->write_begin(b->store, err) < 0)
+		return;
+	if (put_all(b, &j->bytes, err) < 0 || !j->ends)
+		return;
+	(void)b->ops->write_end(b->store, err);
+	FL_FAULT("rocksdb.written");
 }
 
 static int
@@ -88,11 +97,12 @@ drop(struct fl_behind *b, const struct job *j, struct fl_err *err)
 static void
 perform(struct fl_behind *b, const struct job *j, struct fl_err *err)
 {
-	if (err->code)
+	if (j->kind == RUN)
+		j->run(j->ctx);
+	if (err->code || j->kind == RUN)
 		return;
 	if (j->kind == WRITE) {
-		(void)write_batch(b, &j->bytes, err);
-		FL_FAULT("rocksdb.written");
+		write_piece(b, j, err);
 	} else if (j->kind == DROP) {
 		(void)drop(b, j, err);
 	} else {
@@ -115,6 +125,7 @@ finish(struct fl_behind *b, const struct fl_err *err)
 {
 	struct job *j = b->first;
 
+	b->queued -= j->bytes.len;
 	b->first = j->next;
 	b->last = b->first ? b->last : NULL;
 	if (j->kind == CHECKPOINT) {
@@ -155,13 +166,16 @@ work(void *arg)
 /* ---- the queue -------------------------------------------------------------------------- */
 
 struct fl_behind *
-fl_behind_new(const struct fl_store_ops *ops, struct fl_store *store, size_t batch_max)
+fl_behind_new(const struct fl_store_ops *ops, struct fl_store *store, size_t queue_max)
 {
 	struct fl_behind *b = fl_xcalloc(1, sizeof *b);
 
 	b->ops = ops;
 	b->store = store;
-	b->batch_max = batch_max;
+	b->queue_max = queue_max;
+	b->piece_max = queue_max / 4 < PIECE_MAX ? queue_max / 4 : PIECE_MAX;
+	if (b->piece_max < PIECE_MIN)
+		b->piece_max = PIECE_MIN;
 	(void)pthread_mutex_init(&b->lock, NULL);
 	(void)pthread_cond_init(&b->changed, NULL);
 	return b;
@@ -181,7 +195,7 @@ fl_behind_close(struct fl_behind *b)
 	}
 	(void)pthread_cond_destroy(&b->changed);
 	(void)pthread_mutex_destroy(&b->lock);
-	fl_buf_release(&b->batch);
+	fl_buf_release(&b->piece);
 	free(b);
 }
 
@@ -211,27 +225,29 @@ check(const struct fl_behind *b, struct fl_err *err)
 	return b->failed.code;
 }
 
-/* bytes are taken. */
+/* A job like that; its bytes are taken. */
 static int
-add(struct fl_behind *b, enum kind kind, struct fl_buf *bytes, size_t split, struct fl_err *err)
+add(struct fl_behind *b, struct job job, struct fl_err *err)
 {
 	struct job *j;
 	int rc = start(b, err);
 
 	if (rc < 0) {
-		fl_buf_release(bytes);
+		fl_buf_release(&job.bytes);
 		return rc;
 	}
-	j = fl_xcalloc(1, sizeof *j);
-	*j = (struct job){ .kind = kind, .bytes = *bytes, .split = split };
-	*bytes = (struct fl_buf){ 0 };
+	j = fl_xmalloc(sizeof *j);
+	*j = job;
 	(void)pthread_mutex_lock(&b->lock);
+	while (b->first && b->queued + j->bytes.len > b->queue_max)
+		(void)pthread_cond_wait(&b->changed, &b->lock);
+	b->queued += j->bytes.len;
 	if (b->last)
 		b->last->next = j;
 	else
 		b->first = j;
 	b->last = j;
-	b->checkpoints += kind == CHECKPOINT;
+	b->checkpoints += j->kind == CHECKPOINT;
 	rc = check(b, err);
 	(void)pthread_cond_broadcast(&b->changed);
 	(void)pthread_mutex_unlock(&b->lock);
@@ -255,13 +271,27 @@ fl_behind_settle(struct fl_behind *b, struct fl_err *err)
 
 /* ---- batches ---------------------------------------------------------------------------- */
 
-/* One batch is queued at most, while the next is gathered. */
+static int
+add_piece(struct fl_behind *b, bool ends, struct fl_err *err)
+{
+	struct job job = { .kind = WRITE, .begins = !b->begun, .ends = ends, .bytes = b->piece };
+
+	b->piece = (struct fl_buf){ 0 };
+	b->begun = true;
+	return add(b, job, err);
+}
+
 int
 fl_behind_begin(struct fl_behind *b, struct fl_err *err)
 {
-	fl_buf_clear(&b->batch); /* left by an error */
-	b->direct = false;
-	return fl_behind_settle(b, err);
+	int rc;
+
+	fl_buf_clear(&b->piece); /* left by an error */
+	b->begun = false;
+	(void)pthread_mutex_lock(&b->lock);
+	rc = check(b, err);
+	(void)pthread_mutex_unlock(&b->lock);
+	return rc;
 }
 
 int
@@ -269,42 +299,42 @@ fl_behind_put(struct fl_behind *b, struct fl_bytes key, struct fl_bytes value, b
 	      struct fl_err *err)
 {
 	struct head h = { .key_len = (uint32_t)key.n, .part = part, .gone = !value.p };
+	size_t n;
 	char *to;
 
-	if (b->direct)
-		return b->ops->write_put(b->store, key, value, part, err);
 	h.value_len = value.p ? value.n : 0;
-	to = fl_buf_reserve(&b->batch, sizeof h + key.n + value.n);
+	n = sizeof h + key.n + (size_t)h.value_len;
+	if (b->piece.len && b->piece.len + n > b->piece_max && add_piece(b, false, err) < 0)
+		return err->code;
+	to = fl_buf_reserve(&b->piece, b->piece.len || n > b->piece_max ? n : b->piece_max);
 	memcpy(to, &h, sizeof h);
 	memcpy(to + sizeof h, key.p, key.n);
 	if (h.value_len)
 		memcpy(to + sizeof h + key.n, value.p, value.n);
-	b->batch.len += sizeof h + key.n + (size_t)h.value_len;
-	if (b->batch.len < b->batch_max)
-		return 0;
-	b->direct = true;
-	if (b->ops->write_begin(b->store, err) < 0 || put_all(b, &b->batch, err) < 0)
-		return err->code;
-	fl_buf_release(&b->batch);
+	b->piece.len += n;
 	return 0;
 }
 
 int
 fl_behind_end(struct fl_behind *b, struct fl_err *err)
 {
-	if (b->direct)
-		return b->ops->write_end(b->store, err);
-	return b->batch.len ? add(b, WRITE, &b->batch, 0, err) : 0;
+	return b->piece.len || b->begun ? add_piece(b, true, err) : 0;
 }
 
 int
 fl_behind_drop(struct fl_behind *b, struct fl_bytes from, struct fl_bytes to, struct fl_err *err)
 {
-	struct fl_buf both = { 0 };
+	struct job job = { .kind = DROP, .split = from.n };
 
-	fl_buf_put(&both, from.p, from.n);
-	fl_buf_put(&both, to.p, to.n);
-	return add(b, DROP, &both, from.n, err);
+	fl_buf_put(&job.bytes, from.p, from.n);
+	fl_buf_put(&job.bytes, to.p, to.n);
+	return add(b, job, err);
+}
+
+int
+fl_behind_run(struct fl_behind *b, void (*run)(void *ctx), void *ctx, struct fl_err *err)
+{
+	return add(b, (struct job){ .kind = RUN, .run = run, .ctx = ctx }, err);
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------- */
@@ -312,10 +342,10 @@ fl_behind_drop(struct fl_behind *b, struct fl_bytes from, struct fl_bytes to, st
 int
 fl_behind_checkpoint(struct fl_behind *b, const char *dir, struct fl_err *err)
 {
-	struct fl_buf path = { 0 };
+	struct job job = { .kind = CHECKPOINT };
 
-	fl_buf_put(&path, dir, strlen(dir) + 1);
-	return add(b, CHECKPOINT, &path, 0, err);
+	fl_buf_put(&job.bytes, dir, strlen(dir) + 1);
+	return add(b, job, err);
 }
 
 int

@@ -4,8 +4,8 @@
  * are queued, in order, and a thread does them, so that neither a barrier nor records wait
  * for the disk. Reading waits until everything queued is done. For backend.c alone.
  *
- * What is queued of one batch is bounded: a larger batch is written at once, in the
- * caller's thread, after what was queued before it.
+ * A batch is handed over in pieces while it is gathered; what is queued is bounded, and who
+ * would queue more waits.
  *
  * A batch that could not be written is lost to the store: the error is kept, and every
  * later call but fl_behind_close returns it. A checkpoint that could not be made fails
@@ -18,9 +18,9 @@
 
 struct fl_behind;
 
-/* ops and store are borrowed; batch_max in bytes, of keys and values. */
+/* ops and store are borrowed; queue_max in bytes, of keys and values. */
 struct fl_behind *fl_behind_new(const struct fl_store_ops *ops, struct fl_store *store,
-				size_t batch_max);
+				size_t queue_max);
 
 /* Waits for the thread. NULL is fine. */
 void fl_behind_close(struct fl_behind *b);
@@ -34,8 +34,17 @@ int fl_behind_end(struct fl_behind *b, struct fl_err *err);
 int fl_behind_drop(struct fl_behind *b, struct fl_bytes from, struct fl_bytes to,
 		   struct fl_err *err);
 
-/* All that was queued is done: the store may be read by this thread. */
+/*
+ * All that was queued is done: the store may be read by this thread. Does not wait where
+ * the queue is empty.
+ */
 int fl_behind_settle(struct fl_behind *b, struct fl_err *err);
+
+/*
+ * Work of the caller's for the thread, after what is queued: run(ctx), also after an error.
+ * It tells of itself in ctx, which may be looked at after fl_behind_settle.
+ */
+int fl_behind_run(struct fl_behind *b, void (*run)(void *ctx), void *ctx, struct fl_err *err);
 
 /*
  * Queue a checkpoint. What has become of the last one is told by fl_behind_checkpointed,

@@ -6,20 +6,49 @@
  * no log, no memtable, no second sorting. What a checkpoint needs is then on disk
  * already, and it is hard links.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "state/store.h"
 
-#define BLOCK_BYTES FL_KIB(16)
 #define FILE_BYTES FL_MIB(32)
 #define BITS_A_KEY 10
-#define RUNS_MAX 16 /* batches that are read side by side before they are compacted */
+#define METADATA_BYTES FL_KIB(16) /* a part of a file's index, or of its filter */
+#define PIECE FL_KIB(256)         /* of a file that is written */
+#define READAHEAD_MIN FL_KIB(32)
+#define READAHEAD_MAX FL_KIB(256)
+
+/*
+ * How it is laid out. Parts are read in long ranges: large blocks, and many batches are
+ * read side by side before they are compacted, since compaction costs as much as reading
+ * does. Whole values are read by key, each from the one batch that has it, and all others
+ * are asked in vain: small blocks, few batches.
+ */
+static const struct layout {
+	size_t block_bytes;
+	int runs_max;
+} layout_of_parts = { FL_KIB(16), 64 }, layout_of_values = { FL_KIB(4), 6 };
+
+/*
+ * Pages of a file being written, which are mapped so that they stay in the page cache:
+ * RocksDB asks the system to forget what its writer of sorted tables has written, and it
+ * is soon to be read.
+ */
+struct held {
+	int fd;            /* -1: none */
+	size_t done;       /* bytes that are mapped */
+	size_t unlooked;   /* bytes that were put since the file was last looked at */
+	struct fl_buf map; /* struct fl_bytes */
+};
 
 struct fl_store {
 	rocksdb_t *db;
@@ -32,12 +61,14 @@ struct fl_store {
 	rocksdb_sstfilewriter_t *batch; /* being written */
 	char *batch_path;
 	size_t batch_keys;
+	struct held held;    /* of its file */
 	struct fl_buf drops; /* struct range, then from, to …: for the next batch */
 	char *dir;
 	struct fl_store_options said;
-	rocksdb_pinnableslice_t **got; /* of the last get */
-	size_t got_count;
-	size_t got_cap;
+	struct got {
+		rocksdb_pinnableslice_t **value; /* of the last get */
+		size_t count, cap;
+	} got[FL_STORE_LANES];
 };
 
 /* Before the two keys of a range that is dropped. */
@@ -48,7 +79,6 @@ struct range {
 struct fl_store_iter {
 	rocksdb_iterator_t *it;
 	rocksdb_readoptions_t *read;
-	struct fl_err failed; /* at the opening; code 0: nothing has */
 	bool begun;
 };
 
@@ -61,6 +91,48 @@ failed(struct fl_err *err, const char *what, char *message)
 
 	rocksdb_free(message);
 	return rc;
+}
+
+/* ---- pages of what is written ------------------------------------------------------------ */
+
+/* What has been written of the file is mapped. Where that cannot be it is read again. */
+static void
+hold_pages(struct held *h)
+{
+	struct fl_bytes map;
+	struct stat st;
+	void *p;
+
+	h->unlooked = 0;
+	if (h->fd < 0 || fstat(h->fd, &st) < 0)
+		return;
+	map.n = ((size_t)st.st_size - h->done) / PIECE * PIECE;
+	if ((size_t)st.st_size < h->done + PIECE)
+		return;
+	p = mmap(NULL, map.n, PROT_READ, MAP_SHARED | MAP_POPULATE, h->fd, (off_t)h->done);
+	if (p == MAP_FAILED)
+		return;
+	map.p = p;
+	fl_buf_put(&h->map, &map, sizeof map);
+	h->done += map.n;
+}
+
+/* The file is whole. */
+static void
+let_pages_go(struct held *h)
+{
+	const struct fl_bytes *map = (const struct fl_bytes *)(const void *)h->map.data;
+
+	for (size_t i = 0; i < h->map.len / sizeof *map; i++)
+		(void)munmap((void *)(uintptr_t)map[i].p, map[i].n);
+	if (h->fd >= 0) {
+		/* its end, that could not be mapped before it was written, and forgotten */
+		(void)posix_fadvise(h->fd, (off_t)h->done, 0, POSIX_FADV_WILLNEED);
+		(void)close(h->fd);
+	}
+	fl_buf_clear(&h->map);
+	h->fd = -1;
+	h->done = h->unlooked = 0;
 }
 
 /* ---- merging ---------------------------------------------------------------------------- */
@@ -125,22 +197,50 @@ keep_state(void *state)
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
+/* Bytes of each file that are read at once where files are read in order. */
+static size_t
+ahead_bytes(const struct fl_store *s)
+{
+	size_t n = s->said.write_bytes / 8;
+
+	if (n < READAHEAD_MIN)
+		return READAHEAD_MIN;
+	return n < READAHEAD_MAX ? n : READAHEAD_MAX;
+}
+
+static void
+set_table_options(struct fl_store *s, size_t block_bytes)
+{
+	rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
+
+	s->cache = rocksdb_cache_create_lru(s->said.cache_bytes);
+	rocksdb_block_based_options_set_block_cache(t, s->cache);
+	rocksdb_block_based_options_set_block_size(t, block_bytes);
+	rocksdb_block_based_options_set_format_version(t, 5);
+	rocksdb_block_based_options_set_filter_policy(
+		t, rocksdb_filterpolicy_create_bloom_full(BITS_A_KEY));
+	/* within the bounds of the cache, however many files there are; in small parts, for
+	 * not all of a large file's may fit */
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+	rocksdb_block_based_options_set_index_type(
+		t, rocksdb_block_based_table_index_type_two_level_index_search);
+	rocksdb_block_based_options_set_partition_filters(t, 1);
+	rocksdb_block_based_options_set_metadata_block_size(t, METADATA_BYTES);
+	rocksdb_block_based_options_set_pin_top_level_index_and_filter(t, 1);
+	rocksdb_options_set_block_based_table_factory(s->options, t);
+	rocksdb_block_based_options_destroy(t);
+}
+
 static void
 set_options(struct fl_store *s)
 {
-	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+	const struct layout *l = s->said.merge ? &layout_of_parts : &layout_of_values;
 	rocksdb_options_t *o = s->options;
 
-	s->cache = rocksdb_cache_create_lru(s->said.cache_bytes);
-	rocksdb_block_based_options_set_block_cache(table, s->cache);
-	rocksdb_block_based_options_set_block_size(table, BLOCK_BYTES);
-	rocksdb_block_based_options_set_format_version(table, 5);
-	rocksdb_block_based_options_set_filter_policy(
-		table, rocksdb_filterpolicy_create_bloom_full(BITS_A_KEY));
-	/* within the bounds of the cache, however many files there are */
-	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
-	rocksdb_options_set_block_based_table_factory(o, table);
-	rocksdb_block_based_options_destroy(table);
+	set_table_options(s, l->block_bytes);
+	/* keys are read in their order: each block is wanted once, and the cache is for what
+	 * leads to them */
+	rocksdb_readoptions_set_fill_cache(s->read, 0);
 	rocksdb_options_set_create_if_missing(o, 1);
 	rocksdb_options_set_compression(o, rocksdb_no_compression);
 	rocksdb_options_set_write_buffer_size(o, s->said.write_bytes);
@@ -148,7 +248,8 @@ set_options(struct fl_store *s)
 	rocksdb_options_set_target_file_size_base(o, FILE_BYTES);
 	/* a batch is taken in whole: few, large compactions cost least */
 	rocksdb_options_set_compaction_style(o, rocksdb_universal_compaction);
-	rocksdb_options_set_level0_file_num_compaction_trigger(o, RUNS_MAX);
+	rocksdb_options_set_level0_file_num_compaction_trigger(o, l->runs_max);
+	rocksdb_options_compaction_readahead_size(o, ahead_bytes(s));
 	rocksdb_options_set_max_background_jobs(o, 2);
 	rocksdb_options_set_max_open_files(o, 256);
 	rocksdb_options_set_keep_log_file_num(o, 1);
@@ -162,13 +263,24 @@ set_options(struct fl_store *s)
 }
 
 static void
+forget_got(struct got *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		rocksdb_pinnableslice_destroy(g->value[i]);
+	g->count = 0;
+}
+
+static void
 close_store(struct fl_store *s)
 {
-	for (size_t i = 0; i < s->got_count; i++)
-		rocksdb_pinnableslice_destroy(s->got[i]);
-	free(s->got);
+	for (unsigned lane = 0; lane < FL_STORE_LANES; lane++) {
+		forget_got(&s->got[lane]);
+		free(s->got[lane].value);
+	}
 	if (s->batch)
 		rocksdb_sstfilewriter_destroy(s->batch);
+	let_pages_go(&s->held);
+	fl_buf_release(&s->held.map);
 	if (s->column)
 		rocksdb_column_family_handle_destroy(s->column);
 	if (s->db) {
@@ -196,6 +308,7 @@ open_store(const struct fl_store_options *said, struct fl_err *err)
 	char *message = NULL;
 
 	s->said = *said;
+	s->held.fd = -1;
 	s->dir = fl_xstrdup(said->dir);
 	s->options = rocksdb_options_create();
 	s->read = rocksdb_readoptions_create();
@@ -227,10 +340,14 @@ write_begin(struct fl_store *s, struct fl_err *err)
 
 	if (s->batch) /* left by an error */
 		rocksdb_sstfilewriter_destroy(s->batch);
+	let_pages_go(&s->held);
 	s->batch = rocksdb_sstfilewriter_create(s->env, s->options);
 	s->batch_keys = 0;
 	rocksdb_sstfilewriter_open(s->batch, s->batch_path, &message);
-	return message ? failed(err, "write", message) : 0;
+	if (message)
+		return failed(err, "write", message);
+	s->held.fd = open(s->batch_path, O_RDONLY | O_CLOEXEC);
+	return 0;
 }
 
 static int
@@ -240,6 +357,9 @@ write_put(struct fl_store *s, struct fl_bytes key, struct fl_bytes value, bool p
 	char *message = NULL;
 
 	s->batch_keys++;
+	s->held.unlooked += key.n + value.n;
+	if (s->held.unlooked >= PIECE)
+		hold_pages(&s->held);
 	if (!value.p)
 		rocksdb_sstfilewriter_delete(s->batch, key.p, key.n, &message);
 	else if (part)
@@ -282,6 +402,7 @@ write_end(struct fl_store *s, struct fl_err *err)
 		rocksdb_sstfilewriter_finish(s->batch, &message);
 	rocksdb_sstfilewriter_destroy(s->batch);
 	s->batch = NULL;
+	let_pages_go(&s->held);
 	if (!message && s->batch_keys)
 		rocksdb_ingest_external_file(s->db, &path, 1, s->ingest, &message);
 	if (message)
@@ -316,34 +437,34 @@ settle_drops(struct fl_store *s, struct fl_err *err)
 /* ---- reading ---------- */
 
 static int
-get(struct fl_store *s, const struct fl_bytes *keys, size_t n, struct fl_bytes *ret,
+get(struct fl_store *s, unsigned lane, const struct fl_bytes *keys, size_t n, struct fl_bytes *ret,
     struct fl_err *err)
 {
 	const char **p = fl_xcalloc(n + 1, sizeof *p);
 	size_t *len = fl_xcalloc(n + 1, sizeof *len);
 	char **message = fl_xcalloc(n + 1, sizeof *message);
-	int rc = settle_drops(s, err);
+	struct got *g = &s->got[lane];
+	int rc = 0;
 
-	for (size_t i = 0; i < s->got_count; i++)
-		rocksdb_pinnableslice_destroy(s->got[i]);
-	if (n > s->got_cap) {
-		s->got_cap = n;
-		s->got = fl_xreallocarray(s->got, n, sizeof(rocksdb_pinnableslice_t *));
+	forget_got(g);
+	if (n > g->cap) {
+		g->cap = n;
+		g->value = fl_xreallocarray(g->value, n, sizeof(rocksdb_pinnableslice_t *));
 	}
 	for (size_t i = 0; i < n; i++) {
 		p[i] = keys[i].p;
 		len[i] = keys[i].n;
 	}
-	rocksdb_batched_multi_get_cf(s->db, s->read, s->column, n, p, len, s->got, message, true);
-	s->got_count = n;
+	rocksdb_batched_multi_get_cf(s->db, s->read, s->column, n, p, len, g->value, message, true);
+	g->count = n;
 	for (size_t i = 0; i < n; i++) {
 		ret[i] = (struct fl_bytes){ 0 };
 		if (message[i] && rc == 0)
 			rc = failed(err, "read", message[i]);
 		else if (message[i])
 			rocksdb_free(message[i]);
-		else if (s->got[i])
-			ret[i].p = rocksdb_pinnableslice_value(s->got[i], &ret[i].n);
+		else if (g->value[i])
+			ret[i].p = rocksdb_pinnableslice_value(g->value[i], &ret[i].n);
 	}
 	free(p);
 	free(len);
@@ -359,8 +480,7 @@ iter_open(struct fl_store *s, struct fl_bytes from, struct fl_bytes to)
 	it->read = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_iterate_upper_bound(it->read, to.p, to.n);
 	rocksdb_readoptions_set_fill_cache(it->read, 0);
-	rocksdb_readoptions_set_readahead_size(it->read, FL_KIB(256));
-	(void)settle_drops(s, &it->failed);
+	rocksdb_readoptions_set_readahead_size(it->read, ahead_bytes(s));
 	it->it = rocksdb_create_iterator(s->db, it->read);
 	rocksdb_iter_seek(it->it, from.p, from.n);
 	return it;
@@ -372,10 +492,6 @@ iter_next(struct fl_store_iter *it, struct fl_bytes *key, struct fl_bytes *value
 {
 	char *message = NULL;
 
-	if (it->failed.code) {
-		*err = it->failed;
-		return err->code;
-	}
 	if (it->begun)
 		rocksdb_iter_next(it->it);
 	it->begun = true;
@@ -425,6 +541,7 @@ const struct fl_store_ops fl_store_module = {
 	.write_put = write_put,
 	.write_end = write_end,
 	.drop_range = drop_range,
+	.settle = settle_drops,
 	.get = get,
 	.iter_open = iter_open,
 	.iter_next = iter_next,

@@ -18,7 +18,8 @@
 #include "base/err.h"
 
 #define FL_STORE_SYMBOL "fl_store_module"
-#define FL_STORE_VERSION 2u
+#define FL_STORE_VERSION 3u
+#define FL_STORE_LANES 3u
 
 struct fl_store;
 struct fl_store_iter;
@@ -58,9 +59,15 @@ struct fl_store_ops {
 	int (*drop_range)(struct fl_store *s, struct fl_bytes from, struct fl_bytes to,
 			  struct fl_err *err);
 
-	/* Values of keys, ascending; p NULL where there is none. Valid until the next get. */
-	int (*get)(struct fl_store *s, const struct fl_bytes *keys, size_t n, struct fl_bytes *ret,
-		   struct fl_err *err);
+	/* After drop_range, before anything is read. */
+	int (*settle)(struct fl_store *s, struct fl_err *err);
+
+	/*
+	 * Values of keys, ascending; p NULL where there is none. Valid until the next get in
+	 * this lane, of FL_STORE_LANES, in each of which one thread may get at a time.
+	 */
+	int (*get)(struct fl_store *s, unsigned lane, const struct fl_bytes *keys, size_t n,
+		   struct fl_bytes *ret, struct fl_err *err);
 
 	/* Keys from .. to (not included; borrowed) in order. next: 1, 0 at the end. */
 	struct fl_store_iter *(*iter_open)(struct fl_store *s, struct fl_bytes from,

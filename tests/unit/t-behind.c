@@ -116,6 +116,37 @@ fill(struct fl_behind *b, struct fl_err *err)
 	return rc;
 }
 
+/* Work of the caller's, which sees what was queued before it. */
+static void
+note(void *ctx)
+{
+	*(int64_t *)ctx = puts_seen;
+}
+
+static void
+test_runs(void)
+{
+	struct fl_behind *b = fl_behind_new(&ops, NULL, BATCH_MAX);
+	int64_t n = 0, seen = -1;
+	struct fl_err err = { 0 };
+
+	puts_seen = fail_at = wrong = 0;
+	tap_eq_int(put_batch(b, &n, 5000, &err), 0, "a batch larger than the queue");
+	tap_eq_int(fl_behind_run(b, note, &seen, &err), 0, "work behind it");
+	tap_eq_int(fl_behind_settle(b, &err), 0, "is done");
+	tap_eq_int(seen, 5000, "after all of the batch");
+	tap_eq_int(wrong, 0, "which came in order");
+	fail_at = 5001;
+	(void)put_batch(b, &n, 1, &err);
+	seen = -1;
+	tap_eq_int(fl_behind_settle(b, &err), FL_EIO, "the disk is full");
+	tap_eq_int(fl_behind_run(b, note, &seen, &err), FL_EIO, "which is told");
+	(void)fl_behind_settle(b, &err);
+	tap_eq_int(seen, 5001, "but work is done all the same");
+	fl_behind_close(b);
+	fail_at = 0;
+}
+
 int
 main(void)
 {
@@ -135,5 +166,6 @@ main(void)
 	tap_eq_int(fl_behind_checkpointed(b, &err), FL_EIO, "no checkpoint has the gap");
 	fl_behind_close(b);
 	fl_behind_close(NULL);
+	test_runs();
 	return tap_done();
 }
