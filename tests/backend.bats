@@ -581,3 +581,96 @@ join_survives() {
 	assert_output --partial '--backend'
 	[[ " ${lines[-1]} " == *' 78 '* ]] || fail "$output"
 }
+
+# ---- from memory to disk, and back ----
+
+# part OPTIONS LINE [BEGIN OPTION…]: a run of LINE over what log.csv holds; in it @ is where
+# OPTIONS go. Its last exit status is in code, what it says in said.
+part() {
+	local at=$1 line=$2
+
+	rm -f branch
+	mkfifo branch
+	code=$(timeout --foreground 30 bash -c "
+		fcheckpoint begin -d ck --every 1h ${*:3} log.csv |
+			fkeyby --icsv --time ts --watermark 3s k | ${line//@/$at} |
+			fcheckpoint commit -o out.csv"'
+		echo "${PIPESTATUS[-1]}"' 2>said)
+}
+
+# ends CODE LINE: the last part has ended so.
+ends() {
+	[ "$code" -eq "$1" ] || fail "$2: $code, not $1: $(cat said)"
+}
+
+# crossed LINE…: half of the input with the state in memory, the rest of it on disk, in two
+# parts; between these there is no way back. The result is that of one run.
+crossed() {
+	local line on_disk="--backend rocksdb --max-memory ${limit-400K}" rows
+
+	rows=$(wc -l <in.csv)
+	for line; do
+		rm -rf ck out.csv
+		cp in.csv log.csv
+		part '' "$line"
+		ends 0 "$line"
+		mv out.csv want.csv
+		[ "$(wc -l <want.csv)" -gt 500 ] || fail "too few rows: $line"
+		rm -r ck
+		head -n $((rows / 2)) in.csv >log.csv
+		part '' "$line" --keep-open
+		ends 0 "$line"
+		sed -n "$((rows / 2 + 1)),$((rows * 3 / 4))p" in.csv >>log.csv
+		part "$on_disk" "$line" --keep-open
+		ends 0 "$line"
+		tail -n +$((rows * 3 / 4 + 1)) in.csv >>log.csv
+		part '' "$line"
+		ends 78 "$line"
+		grep -q 'with --backend rocksdb at the checkpoint.* in memory: .*--backend' said ||
+			fail "$line: $(cat said)"
+		part "$on_disk" "$line"
+		ends 0 "$line"
+		if [ -n "${any_order-}" ]; then
+			diff <(sort want.csv) <(sort out.csv) >differs || fail "$line: $(head differs)"
+		else
+			cmp want.csv out.csv || fail "$line"
+		fi
+	done
+}
+
+sums_at="freduce -q n=count 's=sum(v)' 'list=array_agg(v)' @"
+
+@test "from memory to disk: freduce" {
+	make_input 12000
+	crossed "$sums_at" "$sums_at --updates" "freduce --ttl 1d n=count 's=sum(v)' @" \
+		"fwindow tumble 100s | $sums_at" \
+		"fwindow slide 60s 20s --lateness 20s | $sums_at" \
+		"fwindow cumulate 60s 20s | $sums_at --updates" \
+		"fwindow session 40s --lateness 5s | $sums_at" \
+		"fwindow tumble 100s --trigger every=25s | $sums_at" \
+		"fwindow count 2 | $sums_at" \
+		"fwindow slide 2m 1m --keep 2 | $sums_at" \
+		"freduce --uid inner n=count --updates | fkeyby --uid by n | freduce --updates m=count @"
+}
+
+@test "from memory to disk: fdedup, frank, fover" {
+	make_input 12000
+	crossed 'fdedup @' 'fdedup --keep last --updates @' 'fdedup --within 60s @' \
+		'fwindow tumble 100s | fdedup --keep last @' \
+		"frank 2 --by 'v desc' @" "frank 2 --by 'v desc' --rank r --updates @" \
+		"fwindow slide 60s 20s | frank 1 --by 'v desc' @" \
+		"fwindow session 40s | frank 1 --by 'v desc' -q @" \
+		"fover --rows 2 's=sum(v)' 'l=lag(v)' -q @" \
+		"fover --range 60s 'd=count(distinct v)' -q @" \
+		"fover 's=sum(v)' 'n=lead(v)' -q @"
+}
+
+@test "from memory to disk: fjoin" {
+	local sides="tee >(ffilter --uid right 'v % 3 <> 0' >branch) | ffilter 'v % 2 = 1' | fjoin -q @"
+
+	make_sides 6000
+	crossed "$sides full --between=-60s,60s branch" "$sides anti --between=-5s,5s branch" \
+		"$sides left --as-of branch" "fwindow slide 100s 40s | $sides full branch" \
+		"fwindow session 40s | $sides left branch"
+	any_order=1 limit=1M crossed "$sides inner branch"
+}

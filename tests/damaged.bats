@@ -29,8 +29,9 @@ job() {
 }
 
 count="fwindow count 3 | freduce n=count 's=sum(v)' 'l=last(v)'"
-# a state on disk
+# states on disk: parts that are merged, and rows that are brought back
 rocks='freduce --backend rocksdb n=count "s=sum(v)" "l=last(v)"'
+ranks='frank 2 --by "v desc" --rank r --updates --backend rocksdb'
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
@@ -44,17 +45,21 @@ setup_file() {
 	cp -a ck ck.saved
 	cp out.csv out.saved
 	# of another job
-	mkdir other rocks
+	mkdir other
 	cd other || return
 	sed 's/key/KEY/' ../in.csv >in.csv
 	job
-	# and one with a state on disk
-	cd ../rocks || return
-	cp ../in.csv .
-	fkeyby --icsv k in.csv | eval "$rocks --ocsv" >want.csv
-	sum=$rocks job
-	cp -a ck ck.saved
-	cp out.csv out.saved
+	# and some with a state on disk
+	for sum in "$rocks" "$ranks"; do
+		cd .. || return
+		mkdir "on-disk-${sum%% *}"
+		cd "on-disk-${sum%% *}" || return
+		cp ../in.csv .
+		fkeyby --icsv k in.csv | eval "${sum/--backend rocksdb/} --ocsv" >want.csv
+		job
+		cp -a ck ck.saved
+		cp out.csv out.saved
+	done
 }
 
 # The job as it was; the files are the same inodes.
@@ -314,14 +319,15 @@ states() {
 
 # ---- a state on disk -------------------------------------------------------------------------
 
-# on_disk: work with that job; its files of the newest checkpoint are in files.
+# on_disk [LINE]: work with that job; its files of the newest checkpoint are in files.
 on_disk() {
-	cd rocks || return
-	sum=$rocks
+	sum=${1-$rocks}
+	tool=${sum%% *}
+	cd "$BATS_FILE_TMPDIR/on-disk-$tool" || return
 	again
 	new=$(ls -d ck/chk-* | tail -n 1)
 	old=$(ls -d ck/chk-* | tail -n 2 | head -n 1)
-	files=$(ls "$new"/freduce-1.a*.files/*)
+	files=$(ls "$new/$tool"-1.a*.files/*)
 	[ "$(wc -w <<<"$files")" -ge 4 ] || fail "$files"
 	[[ $files = *.sst*CURRENT* || $files = *CURRENT*.sst* ]] || fail "$files"
 }
@@ -409,4 +415,140 @@ again() {
 	rm -r "${sst%/*}"
 	found "${sst%/*}"
 	back
+}
+
+@test "on disk: a table of the older checkpoint, and of another operator" {
+	local f other
+
+	for sum in "$rocks" "$ranks"; do
+		on_disk "$sum"
+		for f in $(grep 'sst$' <<<"$files"); do
+			for other in "$old"/*.files/*.sst ../on-disk-*/ck.saved/"${f#ck/}"; do
+				what="$f is $other"
+				again "$f"
+				! cmp -s "$f" "$other" || continue
+				cp "$other" "$f"
+				found "$f"
+			done
+		done
+		what="the tables of the older checkpoint"
+		again
+		rm "${f%/*}"/*.sst && cp "$old"/*.files/*.sst "${f%/*}"
+		found "$f"
+		back
+	done
+}
+
+@test "on disk: rows that are brought back: cut off, any bits, missing" {
+	local f size
+
+	on_disk "$ranks"
+	for f in $files; do
+		what="$f cut"
+		again "$f"
+		size=$(stat -c %s "$f")
+		truncate -s $((size - 1)) "$f"
+		found "$f"
+		what="$f, byte $((size / 3))"
+		again "$f"
+		flip "$f" $((size / 3)) 5
+		found "$f"
+		what="$f is missing"
+		again
+		rm "$f"
+		found "$f"
+		back
+	done
+}
+
+@test "on disk: a file that two checkpoints share is damaged in both" {
+	local f
+
+	for sum in "$rocks" "$ranks"; do
+		on_disk "$sum"
+		f=$(find "$old"/*.files -name '*.sst' | head -n 1)
+		what="$f is shared"
+		[ "$(stat -c %i "$f")" = "$(stat -c %i "$new/$tool"-1.a*.files/"${f##*/}")" ]
+		flip "$f" 99 1
+		found "$f"
+		[ "$(grep -c damaged <<<"$output")" -ge 2 ] || fail "$output"
+		run timeout 10 fcheckpoint rewind "ck@$((10#${old##*-}))"
+		[ "$status" -eq 65 ] || fail "the rewind ends with $status: $output"
+		[[ $output = *"${f##*/}"* ]] || fail "$output"
+		# what was copied elsewhere in time is as good as ever
+		flip "$f" 99 1
+		what="repaired"
+		back
+	done
+}
+
+# hash FILE: as in manifests.
+hash() {
+	[ -x "$BATS_FILE_TMPDIR/hash" ] ||
+		"$FLUE_CC" -x c -o "$BATS_FILE_TMPDIR/hash" - <<-'EOF'
+			#define XXH_INLINE_ALL
+			#include <stdio.h>
+			#include <xxhash.h>
+			int main(void)
+			{
+				static char b[1 << 20];
+				size_t n = fread(b, 1, sizeof b, stdin);
+				return printf("%016llx", (unsigned long long)XXH3_64bits(b, n)) < 0;
+			}
+		EOF
+	"$BATS_FILE_TMPDIR/hash" <"$1"
+}
+
+# vouch FILE…: the manifest says that they are to be as they are.
+vouch() {
+	local f
+
+	head -n -1 "$new/MANIFEST" >body
+	for f; do
+		awk -v name="\"${f#"$new/"}\"" -v size="$(stat -c %s "$f")" -v hash="$(hash "$f")" '
+			/"name":/ { this = index($0, name) }
+			this && /"size":/ { sub(/[0-9]+/, size) }
+			this && /"hash":/ { sub(/"[0-9a-f]+"$/, "\"" hash "\""); this = 0 }
+			{ print }' body >body.new
+		mv body.new body
+	done
+	{ cat body && printf 'xxh3 %s\n' "$(hash body)"; } >"$new/MANIFEST"
+}
+
+@test "on disk: hostile files, of which the manifest is right" {
+	local f a b size
+
+	for sum in "$rocks" "$ranks"; do
+		on_disk "$sum"
+		cp "$new/MANIFEST" before
+		# shellcheck disable=SC2086 # names without spaces
+		vouch $files
+		cmp before "$new/MANIFEST" # as it was made: the manifest is understood here
+		a=$(grep 'sst$' <<<"$files" | head -n 1)
+		b=$(grep 'sst$' <<<"$files" | tail -n 1)
+		for what in exchanged current "cut "{a,b} "index "{a,b} "end "{a,b,MANIFEST}; do
+			again
+			case $what in
+			*a) f=$a ;;
+			*b) f=$b ;;
+			*MANIFEST) f=$(grep MANIFEST- <<<"$files") ;;
+			exchanged) f=$a && cp "$a" saved && rm "$a" && cp "$b" "$a" && rm "$b" && cp saved "$b" ;;
+			current) f=$new/$tool-1.a2.files/CURRENT && echo OPTIONS-000007 >"$f" ;;
+			esac
+			cp -p "$f" copy && mv copy "$f"
+			size=$(stat -c %s "$f")
+			case $what in
+			cut*) truncate -s $((size - 30)) "$f" ;;
+			index*) flip "$f" $((size - 700)) 3 ;;
+			end*) flip "$f" $((size - 9)) 3 ;;
+			esac
+			# shellcheck disable=SC2086
+			vouch $files
+			run -0 timeout 10 fcheckpoint verify ck
+			line log.csv
+			[ "$code" -eq 65 ] || fail "$what: the line ends with $code, not 65: $(cat said)"
+			cmp out.saved out.csv || fail "$what: the output was touched"
+		done
+		back
+	done
 }

@@ -8,13 +8,15 @@
 
 time_of=(--time ts --time-format epoch-ms --watermark 1s)
 
-# make_inputs ROWS: in.csv, other.csv (fewer rows of the same time), table of names.
+# make_inputs ROWS: in.csv, of 500 keys k and 1500 users u; other.csv, fewer rows of the same
+# time.
 make_inputs() {
 	awk -v rows="$1" 'BEGIN {
-		srand(7); print "ts,k,v"
+		srand(7); print "ts,k,v,u"
 		for (t = 1700000000000; i < rows; i++) {
 			t += int(rand() * 20)
-			printf "%.0f,key%d,%d\n", t + int(rand() * 1000) - 500, int(rand() * 500), i
+			printf "%.0f,key%d,%d,%d\n", t + int(rand() * 1000) - 500, int(rand() * 500), i,
+				i * 7919 % 1500
 		}
 	}' >in.csv
 	awk -v rows="$(($1 / 10))" 'BEGIN {
@@ -118,6 +120,51 @@ plain_segments() {
 	plain_chain
 }
 
+# Rows of the user that are too close to the last; what waits for the watermark.
+line_dedup() {
+	begin in.csv | keyby u | fdedup "${backend[@]}" --within 15s --keep last |
+		fcheckpoint commit -o out.csv
+}
+plain_dedup() {
+	keyby u in.csv | fdedup --within 15s --keep last --ocsv
+}
+
+# A ranking that changes with each row, as a changelog.
+line_rank() {
+	begin in.csv | keyby u | frank 2 --by 'v % 997 desc' --updates "${backend[@]}" |
+		fcheckpoint commit -o out.csv
+}
+plain_rank() {
+	keyby u in.csv | frank 2 --by 'v % 997 desc' --updates --ocsv
+}
+
+# Rankings of windows.
+line_top() {
+	begin in.csv | keyby u | fwindow tumble 60s | frank 1 --by 'v desc' "${backend[@]}" |
+		fcheckpoint commit -o out.csv
+}
+plain_top() {
+	keyby u in.csv | fwindow tumble 60s | frank 1 --by 'v desc' --ocsv
+}
+
+# Each row with its predecessors.
+line_over() {
+	begin in.csv | keyby u | fover --rows 3 's=sum(v)' 'before=lag(v)' "${backend[@]}" |
+		fcheckpoint commit -o out.csv
+}
+plain_over() {
+	keyby u in.csv | fover --rows 3 's=sum(v)' 'before=lag(v)' --ocsv
+}
+
+# A changelog, and the table that it comes to.
+line_final() {
+	begin in.csv | keyby k | reduce --updates n=count 's=sum(v)' | fcat --final |
+		fcheckpoint commit -o out.csv
+}
+plain_final() {
+	keyby k in.csv | freduce --updates n=count 's=sum(v)' | fcat --final --ocsv
+}
+
 # collect NAME: what a line has given, in out.csv.
 collect() {
 	[ "$1" != segments ] ||
@@ -131,6 +178,10 @@ run_line() {
 
 	backend=()
 	[ "${BACKEND:-memory}" = memory ] || backend=(--backend "$BACKEND")
+	case $BACKEND-$name in # a cache that does not hold them all
+	rocksdb-dedup | rocksdb-rank | rocksdb-over) backend+=(--max-memory 400K) ;;
+	rocksdb-top) backend+=(--max-memory 1M) ;;
+	esac
 	[ "$name" != diamond ] || [ -p branch ] || mkfifo branch
 	set -o pipefail
 	"line_$name"
