@@ -143,10 +143,12 @@ open_dir(struct fl_ckdir *d, const char *path, bool create, struct fl_err *err)
 	return create ? sync_parent(d->fd, d->path, err) : 0;
 }
 
+static const struct fl_ckdir none_open = { .fd = -1, .lock_fd = -1, .claim_fd = -1 };
+
 int
 fl_ckdir_open(struct fl_ckdir *d, const char *path, bool create, struct fl_err *err)
 {
-	*d = (struct fl_ckdir){ .fd = -1, .lock_fd = -1 };
+	*d = none_open;
 	if (open_dir(d, path, create, err) < 0 || check_owner(d, err) < 0 ||
 	    check_kind(d, create, err) < 0) {
 		fl_ckdir_close(d);
@@ -160,12 +162,14 @@ fl_ckdir_close(struct fl_ckdir *d)
 {
 	if (!d->path) /* a zeroed struct too */
 		return;
+	if (d->claim_fd >= 0)
+		(void)close(d->claim_fd);
 	if (d->lock_fd >= 0)
 		(void)close(d->lock_fd);
 	if (d->fd >= 0)
 		(void)close(d->fd);
 	free(d->path);
-	*d = (struct fl_ckdir){ .fd = -1, .lock_fd = -1 };
+	*d = none_open;
 }
 
 /* ---- locks ------------------------------------------------------------------------ */
@@ -506,6 +510,15 @@ fl_ckdir_begin(struct fl_ckdir *d, struct fl_attempt *a, struct fl_err *err)
 	return 0;
 }
 
+void
+fl_ckdir_leave(struct fl_ckdir *d)
+{
+	if (d->lock_fd >= 0)
+		(void)close(d->lock_fd);
+	d->lock_fd = -1;
+	d->attempt = 0;
+}
+
 int
 fl_ckdir_join(struct fl_ckdir *d, uint64_t number, struct fl_err *err)
 {
@@ -515,17 +528,22 @@ fl_ckdir_join(struct fl_ckdir *d, uint64_t number, struct fl_err *err)
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
-		return fl_fail(err, FL_EUNAVAILABLE,
+		return fl_fail(err, FL_ETEMP,
 			       "attempt %llu of %s is over: another pipeline has begun with it",
 			       (unsigned long long)number, d->path);
 	rc = fl_ckdir_read_attempt(d, &now, err);
-	if (rc < 0 && rc != FL_ENOINPUT)
+	if (rc < 0 && rc != FL_ENOINPUT) {
+		fl_ckdir_leave(d);
 		return rc;
+	}
 	if (rc < 0 || now.number != number) {
 		uint64_t found = rc < 0 ? 0 : now.number;
+		/* what is left of this line, or of one before, has begun anew: that passes */
+		bool passes = found > number && fl_ckdir_is_locked(d, "lock");
 
 		fl_attempt_release(&now);
-		return fl_fail(err, FL_EUNAVAILABLE,
+		fl_ckdir_leave(d);
+		return fl_fail(err, passes ? FL_ETEMP : FL_EUNAVAILABLE,
 			       "the stream is of attempt %llu of %s, but that directory is at "
 			       "attempt %llu: another run has begun, or it is another host's disk",
 			       (unsigned long long)number, d->path, (unsigned long long)found);
@@ -540,7 +558,7 @@ int
 fl_ckdir_claim(struct fl_ckdir *d, const char *uid, const char *instance, struct fl_err *err)
 {
 	char name[FL_CHECKPOINT_NAME_MAX];
-	int fd, rc;
+	int fd;
 
 	if (fl_uid_check(uid, err) < 0)
 		return err->code;
@@ -553,9 +571,70 @@ fl_ckdir_claim(struct fl_ckdir *d, const char *uid, const char *instance, struct
 			       uid);
 	if (fd < 0)
 		return fl_fail_errno(err, FL_ECREATE, errno, "cannot create %s/%s", d->path, name);
-	rc = fl_io_write(fd, instance, strlen(instance), name, err);
-	(void)close(fd);
-	return rc;
+	d->claim_fd = fd;
+	/* locked first: one with content that is not locked is of a process that has gone */
+	if (lock_byte(fd, F_WRLCK, 0, false, d->path, err) < 0)
+		return err->code;
+	return fl_io_write(fd, instance, strlen(instance), name, err);
+}
+
+void
+fl_ckdir_unclaim(struct fl_ckdir *d)
+{
+	if (d->claim_fd >= 0)
+		(void)close(d->claim_fd);
+	d->claim_fd = -1;
+}
+
+void
+fl_ckdir_ended(const struct fl_ckdir *d)
+{
+	if (d->path && d->claim_fd >= 0)
+		(void)ftruncate(d->claim_fd, 0);
+}
+
+static bool
+has_content(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_size > 0;
+}
+
+/* It had content before its lock was free, and has it still. */
+static bool
+is_lost(const struct fl_ckdir *d, const char *name)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	char path[FL_CHECKPOINT_NAME_MAX];
+	bool lost;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "claims/%.140s", name);
+	fd = fl__open_below(d->fd, path, O_RDWR);
+	lost = fd >= 0 && has_content(fd) && fcntl(fd, F_OFD_GETLK, &l) == 0 &&
+	       l.l_type == F_UNLCK && has_content(fd);
+	if (fd >= 0)
+		(void)close(fd);
+	return lost;
+}
+
+bool
+fl_ckdir_lost(const struct fl_ckdir *d)
+{
+	char prefix[FL_CHECKPOINT_NAME_MAX];
+	struct fl_buf names = { 0 };
+	struct fl_err ignored;
+	bool lost = false;
+	size_t n, at = 0;
+
+	n = (size_t)snprintf(prefix, sizeof prefix, "a%llu.", (unsigned long long)d->attempt);
+	if (fl__names(d, "claims", &names, &ignored) < 0)
+		names.len = 0;
+	for (; at < names.len && !lost; at += strlen(names.data + at) + 1)
+		lost = strncmp(names.data + at, prefix, n) == 0 && is_lost(d, names.data + at);
+	fl_buf_release(&names);
+	return lost;
 }
 
 static int

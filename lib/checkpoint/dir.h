@@ -8,7 +8,8 @@
  *	  leader                    lock: the begin that numbers checkpoints
  *	  decider                   lock: the commit that completes or abandons them
  *	  attempt                   JSON, replaced atomically: the present attempt
- *	  claims/aNNN.UID           one process each; its instance id
+ *	  claims/aNNN.UID           one process each; its instance id, locked while it
+ *	                            lives, emptied when its part is done
  *	  request                   JSON: a checkpoint, a savepoint, a stop is asked for
  *	  chk-0000000012/           one checkpoint; ids are never used again
  *	    UID.aNNN.state          an operator's state (snapshot.h)
@@ -50,6 +51,7 @@ struct fl_ckdir {
 	int fd;     /* of the directory; -1: closed */
 	char *path; /* absolute, as given in messages */
 	int lock_fd;
+	int claim_fd;     /* locked while this process takes part; -1: it has not claimed */
 	uint64_t attempt; /* of this process's region; 0: none (fcheckpoint list) */
 };
 
@@ -98,13 +100,31 @@ int fl_ckdir_begin(struct fl_ckdir *d, struct fl_attempt *a, struct fl_err *err)
 /*
  * Every other process: join attempt number (from the header): take the lock
  * shared, check that DIR/attempt is this one. FL_EUNAVAILABLE: another attempt, or
- * a directory on another machine's disk.
+ * a directory on another machine's disk. FL_ETEMP: a later attempt has processes now, or
+ * begins: the line again may find it gone.
  */
 int fl_ckdir_join(struct fl_ckdir *d, uint64_t number, struct fl_err *err);
 
+/* Give the lock of the region back, before anything was claimed: d may join another attempt. */
+void fl_ckdir_leave(struct fl_ckdir *d);
+
 /* This process is operator uid of the attempt; FL_ECONFIG if another one is too
- * (two branches of a tee), with the advice to give --uid. */
+ * (two branches of a tee), with the advice to give --uid. Until d is closed, or
+ * fl_ckdir_ended, its going is a loss. */
 int fl_ckdir_claim(struct fl_ckdir *d, const char *uid, const char *instance, struct fl_err *err);
+
+/* In a child of it: the claim is the parent's alone, whose going must be seen. */
+void fl_ckdir_unclaim(struct fl_ckdir *d);
+
+/* This process has done its part, and may go: said before END leaves it. */
+void fl_ckdir_ended(const struct fl_ckdir *d);
+
+/*
+ * Whether a process that had claimed its part in this attempt has gone without having
+ * done it: it was killed, has failed, or its reader had. The pipes mostly tell so at once;
+ * they do not where a foreign program (tee) stands between, and nothing flows.
+ */
+bool fl_ckdir_lost(const struct fl_ckdir *d);
 
 int fl_ckdir_read_attempt(const struct fl_ckdir *d, struct fl_attempt *ret, struct fl_err *err);
 

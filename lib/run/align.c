@@ -128,6 +128,13 @@ fl_align_barrier_complete(struct fl_align *a, struct fl_barrier *ret)
 	return true;
 }
 
+void
+fl_align_give_up(struct fl_align *a, uint64_t id)
+{
+	if (id > a->barrier_done)
+		a->barrier_done = id;
+}
+
 bool
 fl_align_barrier(struct fl_align *a, uint32_t i, const struct fl_barrier *b, struct fl_barrier *ret)
 {

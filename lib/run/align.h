@@ -63,6 +63,10 @@ bool fl_align_barrier(struct fl_align *a, uint32_t i, const struct fl_barrier *b
 /* After an end: whether the barrier in hand is complete by it. */
 bool fl_align_barrier_complete(struct fl_align *a, struct fl_barrier *ret);
 
+/* Barrier id, and those before it, are not waited for, whichever inputs still deliver them.
+ * Only while no alignment is going on. */
+void fl_align_give_up(struct fl_align *a, uint64_t id);
+
 /* Whether input i has to wait for the barrier of another. */
 static inline bool
 fl_align_waits(const struct fl_align *a, uint32_t i)

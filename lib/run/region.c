@@ -339,6 +339,7 @@ write_in_child(struct fl_run *run, struct fl_ckfile *f)
 	struct fl_err err = { 0 };
 	int rc;
 
+	fl_ckdir_unclaim(job->dir);
 	job->done.op.stall_us = fl_clock_us() - job->began_us;
 	run->op->snapshot(run->self, run, job->save);
 	FL_FAULT("child.written");

@@ -583,13 +583,6 @@ fl__run_watermark(struct fl_run *run, const struct fl_watermark *wm, struct fl_e
 static int
 on_barrier(struct fl_run *run, const struct fl_barrier *b, struct fl_err *err)
 {
-	struct fl_err ignored;
-
-	if (run->region.joined && !run->opened) {
-		/* nothing behind can take part before it has a header */
-		(void)fl_ck_abandon(&run->region.dir, b->id, "no record has come yet", &ignored);
-		return 0;
-	}
 	if (run->input_count > 1 && fl__order_set_aside(run, err) < 0)
 		return err->code;
 	if (run->region.joined && fl__region_snapshot(run, b, false, err) < 0)
@@ -604,6 +597,7 @@ int
 fl__run_delivered(struct fl_run *run, uint32_t i, const struct fl_barrier *b, struct fl_err *err)
 {
 	struct fl_barrier all;
+	struct fl_err ignored;
 
 	if (run->region.joined && b->attempt != run->region.attempt.number)
 		return fl_fail(err, FL_ETEMP,
@@ -611,6 +605,17 @@ fl__run_delivered(struct fl_run *run, uint32_t i, const struct fl_barrier *b, st
 			       "earlier run is still there; end it and run the line again",
 			       (unsigned long long)b->attempt,
 			       (unsigned long long)run->region.attempt.number);
+	if (!run->opened) {
+		/*
+		 * Nothing behind can take part before it has a header. And this input must not
+		 * wait for the others: they are not read before its columns are known.
+		 */
+		if (run->region.joined)
+			(void)fl_ck_abandon(&run->region.dir, b->id, "no record has come yet",
+					    &ignored);
+		fl_align_give_up(&run->align, b->id);
+		return 0;
+	}
 	if (!run->region.first_barrier_us)
 		run->region.first_barrier_us = fl_clock_us();
 	return fl_align_barrier(&run->align, i, b, &all) ? on_barrier(run, &all, err) : 0;
@@ -634,6 +639,9 @@ end_all(struct fl_run *run, struct fl_err *err)
 	/* durable before END goes on: whoever is killed here is missed at once, by the
 	 * end of file, and not after commit has waited for it in vain */
 	fl__region_wait(run);
+	/* one that has its own output has done its part when that is complete */
+	if (rc == 0 && run->region.joined && !run->op->own_output)
+		fl_ckdir_ended(&run->region.dir);
 	FL_FAULT("end.forward");
 	return rc;
 }

@@ -94,7 +94,9 @@ save_text(const struct fl_input *in, struct fl_save *s)
 	fl_save_int(s, "wm", in->wm_told.ms);
 	fl_save_int(s, "idle", in->wm_told.idle);
 	fl_save_bytes(s, "name", in->name, strlen(in->name));
-	fl_save_bytes(s, "rest", in->buf + in->start, in->len - in->start);
+	/* there is no buffer before the first byte: no address of nothing */
+	fl_save_bytes(s, "rest", in->len > in->start ? in->buf + in->start : "",
+		      in->len - in->start);
 	if (in->raw)
 		fl_save_int(s, "raw.file", (int64_t)in->raw->file);
 	else

@@ -105,6 +105,11 @@ barriers(void)
 	fl_align_init(&a, 1);
 	tap_ok(barrier(0, 9) && got.id == 9, "one input: at once");
 	fl_align_release(&a);
+	fl_align_init(&a, 2);
+	fl_align_give_up(&a, 7);
+	tap_ok(!barrier(1, 7) && !fl_align_waits(&a, 1), "one that was given up is not waited for");
+	tap_ok(!barrier(1, 8) && barrier(0, 8) && got.id == 8, "the next one is");
+	fl_align_release(&a);
 }
 
 /* What goes in comes out in order, whatever is in memory and what in the file. */

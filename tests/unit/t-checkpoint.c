@@ -920,7 +920,14 @@ losses(void)
 	fl_ckdir_close(&d);
 	open_begun(&d, &a);
 	tap_ok(!fl_ckdir_lost(&d), "but not in the next attempt");
+	fl_assert(fl_ckdir_open(&second, path, false, &err) == 0);
+	tap_eq_int(fl_ckdir_join(&second, d.attempt - 1, &err), FL_ETEMP,
+		   "a stream of the attempt before comes too early");
+	tap_ok(second.lock_fd < 0 && !fl_ckdir_is_locked(&d, "lock"), "and keeps no lock");
 	fl_ckdir_close(&d);
+	tap_eq_int(fl_ckdir_join(&second, 1, &err), FL_EUNAVAILABLE,
+		   "or, when nobody is there, too late");
+	fl_ckdir_close(&second);
 	end_test();
 }
 
@@ -998,7 +1005,7 @@ locks(void)
 	fl_assert(fl_ckdir_open(&d, path, true, &err) == 0);
 	tap_ok(!fl_ckdir_is_locked(&d, "lock"), "nobody is there");
 	pid = child_with_lock(true, &fd);
-	tap_eq_int(fl_ckdir_join(&d, 1, &err), FL_EUNAVAILABLE,
+	tap_eq_int(fl_ckdir_join(&d, 1, &err), FL_ETEMP,
 		   "while a leader chooses, no survivor of the old attempt joins");
 	end_child(pid, fd);
 	fl_ckdir_close(&d);

@@ -21,6 +21,7 @@
 
 #define REQUEST_MS 50 /* requests are looked for this often */
 #define LOOK_MS 10    /* an open checkpoint is looked at this often */
+#define LOST_MS 250   /* processes are looked for this often */
 #define DECIDER_MS 500
 #define JOB_MS 2 /* the loop waits no longer than this while the disk works */
 
@@ -245,6 +246,7 @@ put_end(struct fc_begin *b)
 	}
 	FL_FAULT("begin.end");
 	fl_frame_end(&b->out, &end);
+	fl_ckdir_ended(&b->dir);
 	b->phase = FC_OVER;
 }
 
@@ -308,20 +310,54 @@ begin_checkpoint(struct fc_begin *b)
 
 /* ---- when ------------------------------------------------------------------------------ */
 
-void
-fc_at_end(struct fc_begin *b)
+/* Whether it takes part in every checkpoint, and none is its last yet. */
+static bool
+goes_on(const struct fc_begin *b)
 {
+	return b->phase == FC_RUNNING || b->phase == FC_WAITING;
+}
+
+static void
+give_end(struct fc_begin *b)
+{
+	struct fl_err ignored;
+
 	b->phase = FC_ENDING;
 	b->due_why = b->opt.keep_open ? FC_PAUSE : FC_FINAL;
 	b->stop_code = 0;
 	b->due = true;
-	if (b->leader_fd < 0) { /* it ends at the next checkpoint that is numbered */
-		struct fl_err ignored;
+	if (b->leader_fd < 0) /* it ends at the next checkpoint that is numbered */
+		(void)fl_ckdir_ask(&b->dir, FL_REQUEST_CHECKPOINT, 0, &ignored);
+}
 
-		(void)fl_ckdir_ask(&b->dir,
-				   b->opt.keep_open ? FL_REQUEST_STOP : FL_REQUEST_CHECKPOINT, 0,
-				   &ignored);
-	}
+/*
+ * One of several sources is there until all are. The tools behind it are too, then, and when
+ * the line fails it hears of it through them at once; where they had ended, it could not tell
+ * that from a line that goes on. Only what has given nothing must not wait: the columns of an
+ * empty input are known by its END, and commit waits for them.
+ *
+ * Where the region is kept open, the place at which one pauses must be the place of all: the
+ * rows that another still has would else be taken without those that this one will bring.
+ */
+int
+fc_at_end(struct fc_begin *b, struct fl_err *err)
+{
+	if (fc_tell_end(b, err) < 0)
+		return err->code;
+	if (b->opt.name && (b->opt.keep_open || b->source.total != b->restored))
+		b->phase = FC_WAITING;
+	else
+		give_end(b);
+	return 0;
+}
+
+static void
+look_for_others(struct fc_begin *b, int64_t now_ms)
+{
+	if (b->phase != FC_WAITING || !fc_others_ready(b, now_ms))
+		return;
+	if (b->leader_fd >= 0 || !b->opt.keep_open)
+		give_end(b);
 }
 
 static void
@@ -351,7 +387,7 @@ look_for_requests(struct fc_begin *b, int64_t now_ms)
 	uint64_t serial = 0;
 	int code = signal_code;
 
-	if (code && b->phase == FC_RUNNING) {
+	if (code && goes_on(b)) {
 		(void)fl_ckdir_ask(&b->dir, FL_REQUEST_STOP, code, &ignored);
 		if (b->leader_fd >= 0)
 			take_request(b, FL_REQUEST_STOP, code, 0);
@@ -359,7 +395,7 @@ look_for_requests(struct fc_begin *b, int64_t now_ms)
 	if (now_ms - b->look_ms < REQUEST_MS && now_ms >= b->look_ms)
 		return;
 	b->look_ms = now_ms;
-	if (b->leader_fd < 0 || (b->phase != FC_RUNNING && b->due_why == FC_STOP))
+	if (b->leader_fd < 0 || (!goes_on(b) && b->due_why == FC_STOP))
 		return;
 	kind = fl_ckdir_asked(&b->dir, &code, &serial);
 	if (kind == FL_REQUEST_NONE || serial == b->seen_serial)
@@ -369,28 +405,48 @@ look_for_requests(struct fc_begin *b, int64_t now_ms)
 		return;
 	}
 	b->seen_serial = serial;
-	if (b->phase == FC_RUNNING || kind == FL_REQUEST_STOP)
+	if (goes_on(b) || kind == FL_REQUEST_STOP)
 		take_request(b, kind, code, serial);
 }
 
+bool
+fc_has_lost(struct fc_begin *b, int64_t now_ms)
+{
+	if (now_ms - b->lost_look_ms >= LOST_MS || now_ms < b->lost_look_ms) {
+		b->lost_look_ms = now_ms;
+		b->lost = fl_ckdir_lost(&b->dir);
+	}
+	return b->lost;
+}
+
 /*
- * A checkpoint that nobody decides on any longer. The pipe does not always tell that
- * commit has died: a foreign program between (tee) sees it only when it writes.
+ * The pipe does not always tell that a tool has died: a foreign program between (tee)
+ * sees it only when it writes, and nothing may flow any more. The pipes have the first
+ * word, as who fails says why; at the second look this source ends the line.
  */
+static void
+look_for_lost(struct fc_begin *b, int64_t now_ms)
+{
+	bool before = b->lost;
+	int64_t looked_ms = b->lost_look_ms;
+	enum fl_request_kind kind;
+	uint64_t serial;
+	int code;
+
+	if (!fc_has_lost(b, now_ms) || !before || b->lost_look_ms == looked_ms)
+		return;
+	kind = fl_ckdir_asked(&b->dir, &code, &serial);
+	b->broken = kind == FL_REQUEST_FAIL ? code : -FL_ETEMP;
+}
+
+/* A line without fcheckpoint commit: nobody decides on its checkpoints. */
 static void
 look_at_decider(struct fc_begin *b, int64_t now_ms)
 {
-	if (now_ms - b->decider_ms < DECIDER_MS && now_ms >= b->decider_ms)
-		return;
-	b->decider_ms = now_ms;
-	if (fl_ckdir_is_locked(&b->dir, "decider")) {
-		b->decider_seen = true;
-		return;
-	}
-	/* once more: commit writes its manifest, then gives the lock back */
-	if (fl_ck_look(&b->dir, b->id) != FL_CK_OPEN)
-		return;
-	if (b->decider_seen || now_ms - b->injected_ms > b->opt.timeout_ms + DECIDER_MS)
+	if (now_ms - b->injected_ms > b->opt.timeout_ms + DECIDER_MS &&
+	    !fl_ckdir_is_locked(&b->dir, "decider") &&
+	    /* once more: commit writes its manifest, then gives the lock back */
+	    fl_ck_look(&b->dir, b->id) == FL_CK_OPEN)
 		b->broken = -FL_ETEMP;
 }
 
@@ -434,9 +490,12 @@ may_begin(struct fc_begin *b, int64_t now_ms)
 		return false;
 	if (b->due && b->due_why >= FC_SAVEPOINT)
 		return true;
-	if (b->phase != FC_RUNNING || !paused_enough(b, now_ms))
+	if (!goes_on(b) || !paused_enough(b, now_ms))
 		return false;
-	if (!b->due && (b->retry || b->source.total != b->flowed) &&
+	/* at its end the leader does not see what flows: the others' records do */
+	if (!b->due &&
+	    (b->retry || b->source.total != b->flowed ||
+	     (b->phase == FC_WAITING && b->all_joined)) &&
 	    (now_ms - b->began_ms >= b->opt.every_ms || now_ms < b->began_ms)) {
 		b->due = true;
 		b->due_why = FC_PERIODIC;
@@ -480,11 +539,13 @@ fc_coordinate(struct fc_begin *b, struct fl_err *err)
 		return err->code;
 	look_for_requests(b, now_ms);
 	look_at_open(b, now_ms);
+	look_for_lost(b, now_ms);
 	if (b->broken) {
 		(void)fl_fail(err, -b->broken, "a tool behind this one has ended");
 		err->quiet = true; /* it has said why, or was killed */
 		return err->code;
 	}
+	look_for_others(b, now_ms);
 	if (b->leader_fd < 0)
 		return fc_follow_leader(b, now_ms, err);
 	if (may_begin(b, now_ms))

@@ -247,6 +247,7 @@ load_positions(struct fc_begin *b, const struct fl_manifest *m, struct fl_err *e
 	if (!l)
 		return err->code;
 	b->finished = m->finished || op->finished;
+	b->all_finished = m->finished;
 	note_sources(b, m);
 	rc = m->finished    ? fc_source_check_finished(&b->source, l, err)
 	     : op->finished ? 0
@@ -326,7 +327,7 @@ wait_for_reader(struct fc_begin *b)
 	if (b->finished)
 		return;
 	while (!fl_io_reader_gone(STDOUT_FILENO, LINGER_STEP_MS) && !fc_signals_code()) {
-		if (fl_ck_look(&b->dir, b->id) != FL_CK_OPEN)
+		if (fl_ck_look(&b->dir, b->id) != FL_CK_OPEN || fc_has_lost(b, fl_clock_ms()))
 			return;
 		if (ioctl(STDOUT_FILENO, FIONREAD, &have) < 0 || have == 0)
 			empty_ms += LINGER_STEP_MS;
@@ -343,7 +344,7 @@ one_step(struct fc_begin *b, struct fl_err *err)
 
 	if (fc_send_pending(b))
 		return fc_send_some(b, fc_patience(b), err);
-	if (b->phase == FC_ENDING) { /* what is left to do is on the disk */
+	if (b->phase != FC_RUNNING) { /* what is left to do is on the disk, or up to others */
 		if (fl_io_reader_gone(STDOUT_FILENO, fc_patience(b))) {
 			err->quiet = true;
 			return err->code = FL_EPIPE;
@@ -354,7 +355,7 @@ one_step(struct fc_begin *b, struct fl_err *err)
 	if (rc == FC_PIECE)
 		fc_send_piece(b, &piece);
 	else if (rc == FC_END)
-		fc_at_end(b);
+		rc = fc_at_end(b, err);
 	else if (rc == FC_WAIT) {
 		if (fl_io_reader_gone(STDOUT_FILENO, 0)) {
 			err->quiet = true;
@@ -369,11 +370,14 @@ static int
 stream(struct fc_begin *b, struct fl_err *err)
 {
 	b->began_ms = fl_clock_ms();
-	b->flowed = b->source.total;
+	b->flowed = b->restored = b->source.total;
 	if (b->finished) {
 		struct fl_end end = { .checkpoint = b->restore_id };
 
+		if (fc_tell_end(b, err) < 0)
+			return err->code;
 		fl_frame_end(&b->out, &end);
+		fl_ckdir_ended(&b->dir);
 		b->phase = FC_OVER;
 	}
 	while (b->phase != FC_OVER || fc_send_pending(b)) {

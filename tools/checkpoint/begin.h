@@ -66,8 +66,9 @@ struct fc_job {
 
 enum fc_phase {
 	FC_RUNNING = 0,
-	FC_ENDING, /* no more is read: the last checkpoint is to be made */
-	FC_OVER,   /* END is in the output */
+	FC_WAITING, /* one of several, at its end: others have to come, or to their ends */
+	FC_ENDING,  /* no more is read: the last checkpoint is to be made */
+	FC_OVER,    /* END is in the output */
 };
 
 struct fc_begin {
@@ -82,6 +83,7 @@ struct fc_begin {
 	struct fc_source source;
 	uint64_t restore_id;
 	bool finished;        /* restored from after the end */
+	bool all_finished;    /* … of all sources */
 	struct fl_buf others; /* names of the checkpoint's sources, a NUL behind each */
 	/* send.c */
 	struct fl_frame_writer out;
@@ -106,10 +108,11 @@ struct fc_begin {
 	int64_t look_ms;      /* of the requests, the last time */
 	int64_t look_ck_ms;   /* of the checkpoint */
 	uint64_t flowed;      /* bytes given up to the last barrier */
+	uint64_t restored;    /* … before this attempt */
 	bool retry;           /* that one was abandoned */
-	int64_t decider_ms;   /* commit was looked for, the last time */
-	bool decider_seen;
-	int broken; /* the exit code of a tool behind that has failed */
+	int64_t lost_look_ms; /* for processes that have died, the last time */
+	bool lost;            /* there was one */
+	int broken;           /* the exit code of a tool behind that has failed */
 	uint32_t create_failures;
 	int stop_code;
 	bool final_end; /* the END of this source is that of the data */
@@ -117,7 +120,10 @@ struct fc_begin {
 	/* leader.c */
 	int64_t lead_look_ms;
 	int64_t lock_look_ms;
-	uint64_t heard; /* the last checkpoint of the leader that was answered */
+	uint64_t heard;      /* the last checkpoint of the leader that was answered */
+	int64_t at_end_ms;   /* when this source came to its end */
+	int64_t end_look_ms; /* for the others, the last time */
+	bool all_joined;     /* … as far as it is known which there are */
 };
 
 /* ---- send.c ---- */
@@ -148,7 +154,10 @@ int fc_coordinate(struct fc_begin *b, struct fl_err *err);
 int fc_inject(struct fc_begin *b, struct fl_err *err);
 
 /* The source has ended. */
-void fc_at_end(struct fc_begin *b);
+int fc_at_end(struct fc_begin *b, struct fl_err *err);
+
+/* Whether a process of the line has died, or has failed. Looked at from time to time. */
+bool fc_has_lost(struct fc_begin *b, int64_t now_ms);
 
 /* How long the loop may wait before it calls fc_coordinate again, ms. */
 int fc_patience(const struct fc_begin *b);
@@ -169,6 +178,16 @@ int fc_leader_tell(struct fc_begin *b, uint64_t id, enum fc_why why, struct fl_e
 
 /* Another source: what the leader has decided since, or that it has ended or died. */
 int fc_follow_leader(struct fc_begin *b, int64_t now_ms, struct fl_err *err);
+
+/* One of several: the others are told, through the directory, that this source is at its end. */
+int fc_tell_end(struct fc_begin *b, struct fl_err *err);
+
+/*
+ * At the end of this source: whether the others have joined, as far as it is known which there
+ * are; where the region is kept open, whether they are at their ends too. Looked at from time
+ * to time.
+ */
+bool fc_others_ready(struct fc_begin *b, int64_t now_ms);
 
 /* This source has ended and leads no longer. */
 void fc_leader_leave(struct fc_begin *b);

@@ -405,13 +405,8 @@ stopped(struct commit *c, const struct fl_end *end, struct fl_err *err)
 }
 
 static int
-on_finish(void *self, struct fl_run *run, const struct fl_end *end, struct fl_err *err)
+finish(struct commit *c, const struct fl_end *end, struct fl_err *err)
 {
-	struct commit *c = self;
-
-	(void)run;
-	if (!c->opened) /* an empty input of a known format: no header, no rows */
-		return 0;
 	if (c->finished)
 		return was_finished(c);
 	if (fc_committer_wait(&c->committer, err) < 0)
@@ -419,6 +414,21 @@ on_finish(void *self, struct fl_run *run, const struct fl_end *end, struct fl_er
 	if (end->status == FL_END_STOPPED)
 		return stopped(c, end, err);
 	return fc_committer_finish(&c->committer, err);
+}
+
+static int
+on_finish(void *self, struct fl_run *run, const struct fl_end *end, struct fl_err *err)
+{
+	struct commit *c = self;
+	int rc;
+
+	(void)run;
+	if (!c->opened) /* an empty input of a known format: no header, no rows */
+		return 0;
+	rc = finish(c, end, err);
+	if (rc == 0)
+		fl_ckdir_ended(c->sink.dir);
+	return rc;
 }
 
 static const struct fl_opt opts[] = {

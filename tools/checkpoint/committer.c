@@ -281,8 +281,11 @@ watch(struct fc_committer *c, const struct fc_epoch *e, bool *ret_finished, stru
 		rc = look_decided(c, e, &decided, ret_finished, err);
 		if (decided || rc < 0)
 			return rc;
+		rc = looks % 16 == 15 ? fl_ckdir_try_lock(c->dir, "decider", &fd, err) : 0;
+		if (rc < 0) /* somebody has removed the directory: nothing is decided any more */
+			return rc;
 		/* the lock is free: the one that decides has died, or has just ended */
-		if (looks % 16 == 15 && fl_ckdir_try_lock(c->dir, "decider", &fd, err) == 1) {
+		if (rc > 0) {
 			(void)close(fd);
 			rc = look_decided(c, e, &decided, ret_finished, err);
 			if (decided || rc < 0)

@@ -9,8 +9,10 @@
  *	chk-0000000012/NAME.begin-1.a003.barrier    "periodic", "stop 75", …
  *
  * and the others then send their barrier of this number, or, if they have ended, END.
- * claims/a003.leader says "living NAME" or "ended NAME": leadership passes on from a
+ * claims/a003-leader says "living NAME" or "ended NAME": leadership passes on from a
  * source that ended; that of one that died is not taken over: the attempt is broken.
+ * claims/a003-end.NAME is there when that source is at its end. Where it is kept open, it
+ * stays until all are (fc_others_ready): one place for all of them, from which all go on.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@
 #define GONE_MS 2000 /* for commit to come, when the reader has gone */
 #define RETRY_MS 50
 #define LOOK_MS 50
+#define END_LOOK_MS 10
 #define LOCK_LOOK_MS 200
 #define NOTE_MAX 64
 
@@ -36,7 +39,7 @@ static const char *const why_name[] = {
 static void
 leader_note(const struct fc_begin *b, char out[FL_CHECKPOINT_NAME_MAX])
 {
-	(void)snprintf(out, FL_CHECKPOINT_NAME_MAX, "claims/a%03llu.leader",
+	(void)snprintf(out, FL_CHECKPOINT_NAME_MAX, "claims/a%03llu-leader",
 		       (unsigned long long)b->attempt.number);
 }
 
@@ -50,6 +53,25 @@ say(const struct fc_begin *b, const char *what, struct fl_err *err)
 	leader_note(b, path);
 	(void)snprintf(text, sizeof text, "%s %s", what, b->uid);
 	return fl_ckdir_write(&b->dir, path, text, strlen(text), err);
+}
+
+static void
+end_note(const struct fc_begin *b, const char *name, char out[FL_CHECKPOINT_NAME_MAX])
+{
+	(void)snprintf(out, FL_CHECKPOINT_NAME_MAX, "claims/a%03llu-end.%s",
+		       (unsigned long long)b->attempt.number, name);
+}
+
+int
+fc_tell_end(struct fc_begin *b, struct fl_err *err)
+{
+	char path[FL_CHECKPOINT_NAME_MAX];
+
+	b->at_end_ms = fl_clock_ms();
+	if (!b->opt.name)
+		return 0;
+	end_note(b, b->opt.name, path);
+	return fl_ckdir_write(&b->dir, path, "end", 3, err);
 }
 
 /* ---- entering the attempt ------------------------------------------------------------ */
@@ -112,6 +134,16 @@ has_joined(const struct fl_attempt *a, const char *name)
 	return false;
 }
 
+/* Whether the attempt that the directory is at has lost a process: it will end. */
+static bool
+is_broken(const struct fc_begin *b)
+{
+	struct fl_ckdir d = b->dir;
+
+	d.attempt = b->attempt.number;
+	return fl_ckdir_lost(&d);
+}
+
 /* The attempt of another leader, living or ended, which this source has not joined yet: 1. */
 static int
 join(struct fc_begin *b, bool ended, struct fl_err *err)
@@ -123,12 +155,16 @@ join(struct fc_begin *b, bool ended, struct fl_err *err)
 		return 0; /* not numbered yet */
 	if (!ended && (a->pid <= 0 || kill((pid_t)a->pid, 0) < 0))
 		return 0; /* an old one */
-	if (has_joined(a, b->opt.name))
+	if (has_joined(a, b->opt.name) || is_broken(b))
 		return 0; /* an old one, or the name is given twice */
 	if (fl_ckdir_join(&b->dir, a->number, err) < 0)
 		return 0;
-	if (fl_ckdir_join_source(&b->dir, b->opt.name, err) < 0)
-		return err->code;
+	if (fl_ckdir_join_source(&b->dir, b->opt.name, err) < 0) {
+		int rc = err->code == FL_ECONFIG ? 0 : err->code; /* at the same moment, another */
+
+		fl_ckdir_leave(&b->dir);
+		return rc;
+	}
 	b->heard = a->next_id - 1;
 	return 1;
 }
@@ -152,17 +188,26 @@ leader_has_ended(const struct fc_begin *b)
 /*
  * This source holds the leader's lock. Alone in the directory it begins an attempt; else
  * the leader of a running one may have ended before this source came. 0: neither, yet.
+ * *seen_free: it was alone before. Who had to wait is so for one more round: of a line that
+ * was killed it may be what is left, and its reader is about to go.
  */
 static int
-lead_or_succeed(struct fc_begin *b, struct fl_err *err)
+lead_or_succeed(struct fc_begin *b, bool waited, bool *seen_free, struct fl_err *err)
 {
 	struct fl_err ignored;
 	int rc;
 
-	if (fl_ckdir_lock_alone(&b->dir, 0, err) == 0)
-		return lead(b, err) < 0 ? err->code : 1;
-	if (err->code != FL_EUNAVAILABLE)
-		return err->code;
+	if (!fl_ckdir_is_locked(&b->dir, "lock")) {
+		bool sure = !waited || *seen_free;
+
+		*seen_free = true;
+		if (!sure)
+			return 0;
+		rc = fl_ckdir_lock_alone(&b->dir, 0, err);
+		if (rc == 0)
+			rc = lead(b, err);
+		return rc == FL_EUNAVAILABLE ? 0 : rc < 0 ? rc : 1;
+	}
 	fl_attempt_release(&b->attempt);
 	if (fl_ckdir_read_attempt(&b->dir, &b->attempt, &ignored) < 0 || !leader_has_ended(b))
 		return 0;
@@ -175,10 +220,71 @@ lead_or_succeed(struct fc_begin *b, struct fl_err *err)
 	return say(b, "living", err) < 0 ? err->code : 1;
 }
 
+/*
+ * Between two tries. Where the reader has gone, the line has failed: this source ends before
+ * the next run of the line takes it for one of its own.
+ */
+static int
+wait_to_enter(struct fl_err *err)
+{
+	if (fl_io_reader_gone(STDOUT_FILENO, RETRY_MS)) {
+		(void)fl_fail(err, FL_EPIPE, "the reader has gone");
+		err->quiet = true;
+		return err->code;
+	}
+	if (fc_signals_code())
+		return fl_fail(err, -fc_signals_code(), "ended before it had begun");
+	return 0;
+}
+
+/* It could not enter in time. */
+static int
+refused(struct fc_begin *b, struct fl_err *err)
+{
+	if (b->leader_fd >= 0 && fl_ckdir_lock_alone(&b->dir, 0, err) < 0)
+		return err->code;
+	if (b->leader_fd >= 0 || !has_joined(&b->attempt, b->opt.name) || is_broken(b))
+		return fl_fail(err, FL_ETEMP,
+			       "%s: what is left of an earlier run is still there; run the line "
+			       "again",
+			       b->dir.path);
+	return fl_fail(err, FL_EUNAVAILABLE,
+		       "%s: source %s is already part of the running attempt %llu (its leader is "
+		       "process %lld)",
+		       b->dir.path, b->opt.name, (unsigned long long)b->attempt.number,
+		       (long long)b->attempt.pid);
+}
+
+/* The number of the attempt that the directory is at; 0: none yet. */
+static uint64_t
+look_at_attempt(struct fc_begin *b)
+{
+	struct fl_err ignored;
+
+	fl_attempt_release(&b->attempt);
+	return fl_ckdir_read_attempt(&b->dir, &b->attempt, &ignored) < 0 ? 0 : b->attempt.number;
+}
+
+/*
+ * Whether the attempt of this line is over before this source has joined it: one was begun
+ * since the source began to wait (it found number), and it is broken, or already another's
+ * turn. A tool of the line may still wait for this source's header, and not know.
+ */
+static bool
+is_too_late(struct fc_begin *b, uint64_t number)
+{
+	uint64_t now = look_at_attempt(b);
+
+	if (now <= number)
+		return false;
+	return now > number + 1 || is_broken(b) || (b->leader_fd >= 0 && !leader_has_ended(b));
+}
+
 static int
 enter_named(struct fc_begin *b, struct fl_err *err)
 {
-	struct fl_err held = { 0 };
+	uint64_t number = look_at_attempt(b);
+	bool seen_free = false;
 
 	for (int64_t waited = 0; waited < 2 * WAIT_MS; waited += RETRY_MS) {
 		int rc = b->leader_fd >= 0
@@ -189,24 +295,29 @@ enter_named(struct fc_begin *b, struct fl_err *err)
 			return rc;
 		if (rc == 0)
 			b->leader_fd = -1;
-		rc = rc ? lead_or_succeed(b, &held) : join(b, false, &held);
-		if (rc < 0)
-			*err = held;
+		if (waited > 0 && is_too_late(b, number))
+			return fl_fail(err, FL_ETEMP,
+				       "the source that numbers the checkpoints, or another, has "
+				       "died; run the line again");
+		*err = (struct fl_err){ 0 };
+		rc = rc ? lead_or_succeed(b, waited > 0, &seen_free, err) : join(b, false, err);
 		if (rc)
 			return rc < 0 ? rc : 0;
-		(void)fl_io_wait_readable(-1, RETRY_MS);
-		if (fc_signals_code())
-			return fl_fail(err, -fc_signals_code(), "ended before it had begun");
+		if (wait_to_enter(err) < 0)
+			return err->code;
 	}
-	if (b->leader_fd >= 0) {
-		*err = held;
-		return err->code = FL_EUNAVAILABLE;
-	}
-	return fl_fail(err, FL_EUNAVAILABLE,
-		       "%s: source %s is already part of the running attempt %llu (its leader is "
-		       "process %lld)",
-		       b->dir.path, b->opt.name, (unsigned long long)b->attempt.number,
-		       (long long)b->attempt.pid);
+	return refused(b, err);
+}
+
+/* The only source: the directory is its own once nobody else is in it. */
+static int
+enter_alone(struct fc_begin *b, struct fl_err *err)
+{
+	for (int64_t waited = 0; waited < WAIT_MS && fl_ckdir_is_locked(&b->dir, "lock");
+	     waited += RETRY_MS)
+		if (wait_to_enter(err) < 0)
+			return err->code;
+	return fl_ckdir_lock_alone(&b->dir, RETRY_MS, err);
 }
 
 int
@@ -217,7 +328,7 @@ fc_attempt_enter(struct fc_begin *b, struct fl_err *err)
 	b->leader_fd = -1;
 	if (b->opt.name)
 		return enter_named(b, err);
-	rc = fl_ckdir_lock_alone(&b->dir, WAIT_MS, err);
+	rc = enter_alone(b, err);
 	if (rc < 0)
 		return rc;
 	rc = fl_ckdir_try_lock(&b->dir, "leader", &b->leader_fd, err);
@@ -242,13 +353,63 @@ fc_leader_tell(struct fc_begin *b, uint64_t id, enum fc_why why, struct fl_err *
 	return fl_ckdir_write(&b->dir, path, text, strlen(text), err);
 }
 
+/* Whether the sources have joined that are known from the checkpoint. */
+static bool
+known_have_joined(const struct fc_begin *b, const struct fl_attempt *a)
+{
+	for (size_t i = 0; i < b->others.len; i += strlen(b->others.data + i) + 1)
+		if (!has_joined(a, b->others.data + i))
+			return false;
+	return true;
+}
+
+/* Whether each source that has joined is at its end. */
+static bool
+joined_are_at_end(const struct fc_begin *b, const struct fl_attempt *a)
+{
+	char path[FL_CHECKPOINT_NAME_MAX];
+	struct fl_buf text = { 0 };
+	struct fl_err ignored;
+	bool all = true;
+
+	for (uint32_t i = 0; i < a->source_count && all; i++) {
+		end_note(b, a->sources[i], path);
+		all = fl_ckdir_read(&b->dir, path, NOTE_MAX, &text, &ignored) == 0;
+	}
+	fl_buf_release(&text);
+	return all;
+}
+
+bool
+fc_others_ready(struct fc_begin *b, int64_t now_ms)
+{
+	bool long_ago = now_ms - b->at_end_ms >= WAIT_MS || now_ms < b->at_end_ms;
+	struct fl_attempt a = { 0 };
+	struct fl_err ignored;
+	bool ready;
+
+	if (now_ms - b->end_look_ms < END_LOOK_MS && now_ms >= b->end_look_ms)
+		return false;
+	b->end_look_ms = now_ms;
+	/* commit is opened when the headers of all sources have come to it; where it waits
+	   for a record too, or is missing, nobody is known to be still to come */
+	if (!b->all_joined && !long_ago && !fl_ckdir_is_locked(&b->dir, "decider"))
+		return false;
+	if (fl_ckdir_read_attempt(&b->dir, &a, &ignored) < 0)
+		return false;
+	b->all_joined = long_ago || known_have_joined(b, &a);
+	ready = b->all_joined && (!b->opt.keep_open || joined_are_at_end(b, &a));
+	fl_attempt_release(&a);
+	return ready;
+}
+
 /*
  * A source that has nothing more to give may end before the others have begun. They would
  * find nobody in the directory, and begin an attempt of their own: so it waits for them,
  * as far as it knows them from the checkpoint.
  */
 static void
-wait_for_others(const struct fc_begin *b)
+wait_for_others(struct fc_begin *b)
 {
 	bool all = false;
 
@@ -257,11 +418,10 @@ wait_for_others(const struct fc_begin *b)
 		struct fl_attempt a = { 0 };
 		struct fl_err ignored;
 
-		if (fl_ckdir_read_attempt(&b->dir, &a, &ignored) < 0)
+		if (fc_has_lost(b, fl_clock_ms()) ||
+		    fl_ckdir_read_attempt(&b->dir, &a, &ignored) < 0)
 			return;
-		all = true;
-		for (size_t i = 0; i < b->others.len; i += strlen(b->others.data + i) + 1)
-			all = all && has_joined(&a, b->others.data + i);
+		all = known_have_joined(b, &a);
 		fl_attempt_release(&a);
 		if (!all)
 			(void)fl_io_wait_readable(-1, RETRY_MS);
@@ -275,7 +435,7 @@ wait_for_others(const struct fc_begin *b)
  * reader has gone can mean both, that the line goes on or that it has failed.
  */
 static void
-wait_for_commit(const struct fc_begin *b)
+wait_for_commit(struct fc_begin *b)
 {
 	bool gone = false;
 
@@ -284,7 +444,7 @@ wait_for_commit(const struct fc_begin *b)
 		enum fl_ck_state state = fl_ck_look(&b->dir, b->id);
 
 		if (state == FL_CK_COMPLETE || state == FL_CK_ABANDONED ||
-		    fl_ckdir_is_locked(&b->dir, "decider"))
+		    fl_ckdir_is_locked(&b->dir, "decider") || fc_has_lost(b, fl_clock_ms()))
 			return;
 		gone = fl_io_reader_gone(STDOUT_FILENO, RETRY_MS);
 		if (gone)
@@ -299,7 +459,9 @@ fc_leader_leave(struct fc_begin *b)
 
 	if (b->opt.name) {
 		wait_for_others(b);
-		wait_for_commit(b);
+		/* after the end of the job commit decides nothing, and all sources were known */
+		if (!b->all_finished)
+			wait_for_commit(b);
 	}
 	if (b->leader_fd < 0)
 		return;
@@ -365,7 +527,7 @@ answer(struct fc_begin *b, uint64_t id, enum fc_why why, int code)
 	b->heard = b->id = id;
 	b->next_id = id + 1;
 	b->making = true;
-	if (why == FC_STOP || (why == FC_PAUSE && b->phase == FC_ENDING)) {
+	if (why == FC_STOP || (why == FC_PAUSE && b->phase != FC_RUNNING)) {
 		b->why = why;
 		b->stop_code = code;
 		b->phase = FC_ENDING;
