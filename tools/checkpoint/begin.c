@@ -415,13 +415,15 @@ run(struct fc_begin *b, struct fl_err *err)
 	return stream(b, err);
 }
 
-/* Those behind are told, as far as they still listen; then the message. */
+/* Other sources and those behind are told, as far as they still listen; then the message. */
 static void
 fail(struct fc_begin *b, const struct fl_err *why)
 {
 	struct fl_end end = { .status = FL_END_FAILED, .code = -why->code };
 	struct fl_err ignored;
 
+	if (why->code != FL_EPIPE && b->dir.claim_fd >= 0)
+		(void)fl_ckdir_ask(&b->dir, FL_REQUEST_FAIL, -why->code, &ignored);
 	if (why->code != FL_EPIPE && fc_send_is_pipe()) {
 		fl_frame_end(&b->out, &end);
 		(void)fl_io_write(STDOUT_FILENO, b->out.out.data + b->sent,
@@ -454,7 +456,7 @@ fc_begin(int argc, char **argv)
 	struct fl_err err = { 0 };
 	int rc, status;
 
-	b.dir.fd = b.dir.lock_fd = -1;
+	b.dir.fd = b.dir.lock_fd = b.dir.claim_fd = -1;
 	fc_source_init(&b.source);
 	rc = parse(&b, words, &err);
 	if (rc == 0 && b.opt.help) {

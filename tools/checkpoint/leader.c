@@ -280,6 +280,24 @@ is_too_late(struct fc_begin *b, uint64_t number)
 	return now > number + 1 || is_broken(b) || (b->leader_fd >= 0 && !leader_has_ended(b));
 }
 
+/* With the code of the one that failed, if it has said why. */
+static int
+too_late(const struct fc_begin *b, struct fl_err *err)
+{
+	struct fl_ckdir d = b->dir;
+	uint64_t serial;
+	int code;
+
+	d.attempt = b->attempt.number;
+	if (fl_ckdir_asked(&d, &code, &serial) != FL_REQUEST_FAIL || code == 0)
+		return fl_fail(err, FL_ETEMP,
+			       "the source that numbers the checkpoints, or another, has died; "
+			       "run the line again");
+	(void)fl_fail(err, -code, "another source has failed");
+	err->quiet = true;
+	return err->code;
+}
+
 static int
 enter_named(struct fc_begin *b, struct fl_err *err)
 {
@@ -296,9 +314,7 @@ enter_named(struct fc_begin *b, struct fl_err *err)
 		if (rc == 0)
 			b->leader_fd = -1;
 		if (waited > 0 && is_too_late(b, number))
-			return fl_fail(err, FL_ETEMP,
-				       "the source that numbers the checkpoints, or another, has "
-				       "died; run the line again");
+			return too_late(b, err);
 		*err = (struct fl_err){ 0 };
 		rc = rc ? lead_or_succeed(b, waited > 0, &seen_free, err) : join(b, false, err);
 		if (rc)
