@@ -102,6 +102,7 @@ lead(struct fc_begin *b, struct fl_err *err)
 		free(name);
 		return rc;
 	}
+	fl_attempt_release(a); /* it was looked at */
 	a->next_id = highest_id(&b->dir) + 1;
 	if (fl_ckdir_read_attempt(&b->dir, &before, &ignored) == 0 && before.next_id > a->next_id)
 		a->next_id = before.next_id;
