@@ -140,7 +140,22 @@ payload_len(const struct fl_save *s)
 	return s->out.len - s->block - sizeof(struct fl_block_head);
 }
 
-/* Hash the block in hand, and write it. */
+/* Hash the block that begins there; returns where the next one does. */
+static size_t
+seal_block(struct fl_save *s, size_t begin)
+{
+	char *at = s->out.data + begin;
+	struct fl_block_head h;
+
+	memcpy(&h, at, sizeof h);
+	h.hash = fl__block_hash(&h, at + sizeof h);
+	memcpy(at, &h, sizeof h);
+	s->chain = add_to_chain(s->chain, h.hash);
+	s->hash = h.hash;
+	return begin + sizeof h + h.len;
+}
+
+/* The block in hand is complete: it is hashed and written; in memory, at the end. */
 static void
 close_block(struct fl_save *s)
 {
@@ -152,10 +167,9 @@ close_block(struct fl_save *s)
 	at = s->out.data + s->block;
 	memcpy(&h, at, sizeof h);
 	h.len = (uint32_t)payload_len(s);
-	h.hash = fl__block_hash(&h, at + sizeof h);
 	memcpy(at, &h, sizeof h);
-	s->chain = add_to_chain(s->chain, h.hash);
-	s->hash = h.hash;
+	if (s->fd >= 0)
+		(void)seal_block(s, s->block);
 	s->block = SIZE_MAX;
 	if (s->fd < 0)
 		return;
@@ -290,13 +304,17 @@ fl_save_end(struct fl_save *s, struct fl_err *err)
 {
 	struct end_block end;
 
+	size_t at = FL_STATE_MAGIC_LEN;
+
 	close_block(s);
+	while (s->fd < 0 && at < s->out.len)
+		at = seal_block(s, at);
 	end = (struct end_block){ s->sections, s->entries, s->chain };
 	open_block(s, FL_BLOCK_END);
 	fl_buf_put(&s->out, &end, sizeof end);
 	close_block(s);
 	if (s->fd < 0)
-		s->size = s->out.len;
+		s->size = seal_block(s, at);
 	if (s->err.code)
 		*err = s->err;
 	return s->err.code;

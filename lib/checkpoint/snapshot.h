@@ -121,7 +121,10 @@ struct fl_save *fl_save_new(int fd, const char *name);
  * saves often, as memory that is new is slow. */
 struct fl_save *fl_save_new_in(struct fl_buf *room, const char *name);
 
-/* The end block. 0, or the first error of all the calls before. */
+/*
+ * The end block, and, in memory, the hashes of all: what takes time then is here, and may be
+ * in another thread. 0, or the first error of all the calls before.
+ */
 int fl_save_end(struct fl_save *s, struct fl_err *err);
 
 /* How many bytes, entries; a hash of the file (of the end block). After fl_save_end. */

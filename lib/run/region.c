@@ -307,6 +307,8 @@ write_state(struct fl_snapshot_job *job, struct fl_err *err)
 	struct fl_ckfile f;
 	int rc;
 
+	if (fl_save_end(job->save, err) < 0)
+		return err->code;
 	fl_ck_path(path, job->done.id, job->done.op.state.name);
 	if (fl_ckfile_create(job->dir, path, &f, err) < 0)
 		return err->code;
@@ -421,7 +423,7 @@ snapshot_small(struct fl_run *run, struct fl_err *err)
 	fl_save_section(job->save, OPERATOR_SECTION, RUN_VERSION, NULL);
 	if (run->op->snapshot && run->opened)
 		run->op->snapshot(run->self, run, job->save);
-	return fl_save_end(job->save, err);
+	return 0;
 }
 
 static int
