@@ -6,13 +6,13 @@
 
 #define NAMES_MAX FL_COLUMNS_MAX
 
-/* What is no UTF-8 has no name there. */
+/* What is no UTF-8 cannot be said. */
 static json_t *
-name_of(const struct fl_column *c)
+text_of(const char *p, size_t n)
 {
-	json_t *name = json_stringn(c->name, c->name_len);
+	json_t *text = json_stringn(p, n);
 
-	return name ? name : json_null();
+	return text ? text : json_null();
 }
 
 static json_t *
@@ -21,8 +21,11 @@ names_of(const struct fl_header *h, bool keys)
 	uint32_t n = keys ? h->key_count : h->column_count;
 	json_t *a = json_array();
 
-	for (uint32_t i = 0; i < n; i++)
-		json_array_append_new(a, name_of(&h->columns[keys ? h->keys[i] : i]));
+	for (uint32_t i = 0; i < n; i++) {
+		const struct fl_column *c = &h->columns[keys ? h->keys[i] : i];
+
+		json_array_append_new(a, text_of(c->name, c->name_len));
+	}
 	return a;
 }
 
@@ -37,6 +40,7 @@ void
 fl_state_say(const struct fl_state_says *w, struct fl_buf *out)
 {
 	json_t *o = json_object(), *windows = json_array(), *named = json_object();
+	json_t *aggregates = json_array();
 	char *text;
 
 	say_word(o, "namespace", w->ns);
@@ -62,8 +66,18 @@ fl_state_say(const struct fl_state_says *w, struct fl_buf *out)
 		say_word(named, w->named[i][0], w->named[i][1]);
 	if (w->named_count)
 		json_object_set(o, "named", named);
+	for (uint32_t i = 0; i < w->aggregate_count; i++)
+		json_array_append_new(aggregates, text_of(w->aggregates[i],
+							  strlen(w->aggregates[i])));
+	if (w->aggregate_count)
+		json_object_set(o, "aggregates", aggregates);
+	if (w->changelog)
+		json_object_set_new(o, "changelog", json_true());
+	if (w->flat)
+		json_object_set_new(o, "flat", json_integer((json_int_t)w->flat));
 	json_decref(windows);
 	json_decref(named);
+	json_decref(aggregates);
 	text = json_dumps(o, JSON_COMPACT);
 	fl_assert(text);
 	fl_buf_put(out, text, strlen(text) + 1);

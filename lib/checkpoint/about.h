@@ -54,6 +54,10 @@ struct fl_state_says {
 	uint32_t window_count;
 	const char *const (*named)[2]; /* of entries with names: name, layout */
 	uint32_t named_count;
+	char *const *aggregates; /* "NAME=EXPR", of accumulators */
+	uint32_t aggregate_count;
+	bool changelog; /* … that can take back */
+	size_t flat;    /* where in the value of a flat entry its accumulator is; 0: at once */
 };
 
 /* As a text for fl_save_section, with a NUL behind it. Appended to out. */

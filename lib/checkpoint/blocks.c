@@ -15,8 +15,8 @@
 #include "base/io.h"
 #include "base/mem.h"
 
-#define AHEAD 4u                 /* blocks, of half a MiB as a rule */
-#define AHEAD_FROM FL_MIB(1)     /* a smaller file is read at once */
+#define AHEAD 4u             /* blocks, of half a MiB as a rule */
+#define AHEAD_FROM FL_MIB(1) /* a smaller file is read at once */
 
 _Static_assert(sizeof(struct fl_block_head) == 16, "block head");
 #define HASHED offsetof(struct fl_block_head, hash)
@@ -39,7 +39,7 @@ struct fl_blocks {
 
 	/* with a thread only */
 	bool has_thread;
-	bool in_hand; /* a slot is the caller's */
+	bool in_hand;  /* a slot is the caller's */
 	uint32_t turn; /* the next slot for the caller */
 	sem_t room, filled;
 	atomic_bool stopped;

@@ -162,10 +162,8 @@ fl_ckdir_close(struct fl_ckdir *d)
 {
 	if (!d->path) /* a zeroed struct too */
 		return;
-	if (d->claim_fd >= 0)
-		(void)close(d->claim_fd);
-	if (d->lock_fd >= 0)
-		(void)close(d->lock_fd);
+	fl_ckdir_unclaim(d);
+	fl_ckdir_leave(d);
 	if (d->fd >= 0)
 		(void)close(d->fd);
 	free(d->path);
@@ -347,14 +345,26 @@ fl_ckdir_try_lock(const struct fl_ckdir *d, const char *name, int *ret_fd, struc
 	return rc;
 }
 
+enum lock { UNKNOWN, FREE, LOCKED };
+
+/* Whether somebody else holds the lock of a file. */
+static enum lock
+lock_of(int fd)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+
+	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &l) < 0)
+		return UNKNOWN;
+	return l.l_type == F_UNLCK ? FREE : LOCKED;
+}
+
 bool
 fl_ckdir_is_locked(const struct fl_ckdir *d, const char *name)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	/* through a description of its own the process would find its own lock too */
 	bool own = d->lock_fd >= 0 && strcmp(name, "lock") == 0;
 	int fd = own ? d->lock_fd : fl__open_below(d->fd, name, O_RDWR);
-	bool locked = fd >= 0 && fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+	bool locked = lock_of(fd) == LOCKED;
 
 	if (fd >= 0 && !own)
 		(void)close(fd);
@@ -605,15 +615,13 @@ has_content(int fd)
 static bool
 is_lost(const struct fl_ckdir *d, const char *name)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	char path[FL_CHECKPOINT_NAME_MAX];
 	bool lost;
 	int fd;
 
 	(void)snprintf(path, sizeof path, "claims/%.140s", name);
 	fd = fl__open_below(d->fd, path, O_RDWR);
-	lost = fd >= 0 && has_content(fd) && fcntl(fd, F_OFD_GETLK, &l) == 0 &&
-	       l.l_type == F_UNLCK && has_content(fd);
+	lost = fd >= 0 && has_content(fd) && lock_of(fd) == FREE && has_content(fd);
 	if (fd >= 0)
 		(void)close(fd);
 	return lost;

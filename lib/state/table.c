@@ -137,12 +137,6 @@ entry_of(const struct fl_table *t, uint64_t slot)
 	return fl_table_at(t, (uint32_t)slot - 1);
 }
 
-static bool
-is_long(uint32_t len)
-{
-	return len > FL_ENTRY_INLINE && len != FL_KEY_NULL;
-}
-
 static size_t
 index_bytes(const struct fl_table *t)
 {
@@ -165,7 +159,23 @@ index_free(uint64_t *index, size_t bytes)
 		fl_pages_free(index, bytes);
 }
 
-static void filling_end(struct fl_table *t);
+/* Slots that are to be put into the index. */
+struct fl_filling {
+	uint32_t n;
+	uint64_t *slot, *sorted; /* FILL_MAX each */
+};
+
+static void
+filling_end(struct fl_table *t)
+{
+	if (!t->filling)
+		return;
+	fl_areas_settle(&t->budget->areas);
+	free(t->filling->slot);
+	free(t->filling->sorted);
+	free(t->filling);
+	t->filling = NULL;
+}
 
 void
 fl_table_clear(struct fl_table *t)
@@ -175,7 +185,7 @@ fl_table_clear(struct fl_table *t)
 		for (uint32_t i = 0; i < t->count; i++) {
 			struct fl_entry *e = fl_table_at(t, i);
 
-			if (!e->deleted && is_long(e->len))
+			if (!e->deleted && fl_key_is_long(e->len))
 				free(e->out.p);
 		}
 	}
@@ -201,7 +211,7 @@ fl_table_release(struct fl_table *t)
 struct fl_key
 fl_entry_key(const struct fl_entry *e)
 {
-	return (struct fl_key){ .p = is_long(e->len) ? e->out.p : e->in,
+	return (struct fl_key){ .p = fl_key_is_long(e->len) ? e->out.p : e->in,
 				.len = e->len,
 				.tags = e->tags };
 }
@@ -255,7 +265,7 @@ same_key(const struct fl_entry *e, const struct fl_key *k)
 		return false;
 	if (k->len == FL_KEY_NULL)
 		return true;
-	return same_bytes(is_long(k->len) ? e->out.p : e->in, k->p, k->len);
+	return same_bytes(fl_key_is_long(k->len) ? e->out.p : e->in, k->p, k->len);
 }
 
 static uint32_t
@@ -362,13 +372,13 @@ entry_new(struct fl_table *t, const struct fl_key *key, uint64_t seq, uint32_t *
 {
 	struct fl_entry *e;
 
-	if (is_long(key->len) && fl_budget_check(t->budget, key->len, err) < 0)
+	if (fl_key_is_long(key->len) && fl_budget_check(t->budget, key->len, err) < 0)
 		return NULL;
 	e = place(t, ret_number, err);
 	if (!e)
 		return NULL;
 	memset(e, 0, t->entry_size);
-	if (is_long(key->len)) {
+	if (fl_key_is_long(key->len)) {
 		t->budget->used += key->len;
 		t->long_keys += key->len;
 		e->out.p = fl_xstrndup(key->p, key->len);
@@ -440,24 +450,6 @@ fl_table_expect(struct fl_table *t, uint64_t keys)
 }
 
 /* ---- filling ------------------------------------------------------------------------ */
-
-/* Slots that are to be put into the index. */
-struct fl_filling {
-	uint32_t n;
-	uint64_t *slot, *sorted; /* FILL_MAX each */
-};
-
-static void
-filling_end(struct fl_table *t)
-{
-	if (!t->filling)
-		return;
-	fl_areas_settle(&t->budget->areas);
-	free(t->filling->slot);
-	free(t->filling->sorted);
-	free(t->filling);
-	t->filling = NULL;
-}
 
 void
 fl_table_fill_begin(struct fl_table *t, uint64_t keys)
@@ -592,7 +584,7 @@ fl_table_delete(struct fl_table *t, struct fl_entry *e)
 	fl_assert(t->index[s]);
 	number = (uint32_t)t->index[s];
 	unlink_slot(t, s);
-	if (is_long(e->len)) {
+	if (fl_key_is_long(e->len)) {
 		free(e->out.p);
 		t->budget->used -= e->len;
 		t->long_keys -= e->len;

@@ -47,6 +47,13 @@ void fl_budget_release(struct fl_budget *b);
 /* FL_ELIMIT if used and extra bytes together are more than the maximum. */
 int fl_budget_check(const struct fl_budget *b, size_t extra, struct fl_err *err);
 
+/* Whether a key of that length does not lie in the entry itself. */
+static inline bool
+fl_key_is_long(uint32_t len)
+{
+	return len > FL_ENTRY_INLINE && len != FL_KEY_NULL;
+}
+
 /* One key and its value. Keys of up to 16 bytes lie in the entry itself. */
 struct fl_entry {
 	uint64_t seq;  /* arrival number of the key */

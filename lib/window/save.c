@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "window/save.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "checkpoint/about.h"
 #include "run/statefiles.h"
@@ -307,85 +307,63 @@ fl_window_load_state(struct fl_load *l, const struct fl_window_saved *w, const c
 /* ---- sections of entries --------------------------------------------------------------- */
 
 static void
-put_string(struct fl_buf *out, const char *p, size_t n)
+say(const struct fl_header *in, const struct fl_aggs *aggs, bool retract, const char *ns,
+    const char *layout, size_t acc_at, struct fl_buf *out)
 {
-	fl_buf_putc(out, '"');
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '"' || p[i] == '\\')
-			fl_buf_putc(out, '\\');
-		if ((unsigned char)p[i] < ' ')
-			fl_buf_printf(out, "\\u%04x", (unsigned char)p[i]);
-		else
-			fl_buf_putc(out, p[i]);
-	}
-	fl_buf_putc(out, '"');
-}
+	uint32_t n = aggs ? (uint32_t)fl_aggs_count(aggs) : 0;
+	char **definition = fl_xcalloc(n + 1, sizeof *definition);
+	struct fl_buf text = { 0 };
 
-static void
-put_names(struct fl_buf *out, const struct fl_header *in, bool keys)
-{
-	uint32_t n = keys ? in->key_count : in->column_count;
-
-	fl_buf_puts(out, keys ? ",\"key\":[" : ",\"columns\":[");
 	for (uint32_t i = 0; i < n; i++) {
-		const struct fl_column *c = &in->columns[keys ? in->keys[i] : i];
-
-		if (i)
-			fl_buf_putc(out, ',');
-		put_string(out, c->name, c->name_len);
+		fl_buf_clear(&text);
+		fl_aggs_definition(aggs, i, &text);
+		definition[i] = fl_xstrndup(text.data, text.len);
 	}
-	fl_buf_putc(out, ']');
+	fl_state_say(&(struct fl_state_says){ .header = in,
+					      .ns = ns,
+					      .value = aggs ? "aggregates" : "row",
+					      .layout = layout,
+					      .aggregates = definition,
+					      .aggregate_count = n,
+					      .changelog = retract,
+					      .flat = acc_at },
+		     out);
+	for (uint32_t i = 0; i < n; i++)
+		free(definition[i]);
+	free(definition);
+	fl_buf_release(&text);
 }
 
 void
 fl_window_about(const struct fl_header *in, const struct fl_aggs *aggs, bool retract,
 		const char *ns, const char *layout, struct fl_buf *out)
 {
-	struct fl_buf definition = { 0 };
+	say(in, aggs, retract, ns, layout, 0, out);
+}
 
-	fl_buf_printf(out, "{\"namespace\":\"%s\"", ns);
-	fl_buf_puts(out, aggs ? ",\"value\":\"aggregates\"" : ",\"value\":\"row\"");
-	if (layout)
-		fl_buf_printf(out, ",\"layout\":\"%s\"", layout);
-	if (retract)
-		fl_buf_puts(out, ",\"changelog\":true");
-	for (size_t i = 0; aggs && i < fl_aggs_count(aggs); i++) {
-		fl_buf_puts(out, i ? "," : ",\"aggregates\":[");
-		fl_buf_clear(&definition);
-		fl_aggs_definition(aggs, i, &definition);
-		put_string(out, definition.data, definition.len);
-	}
-	if (aggs)
-		fl_buf_putc(out, ']');
-	put_names(out, in, true);
-	put_names(out, in, false);
-	fl_buf_put(out, "}", 2);
-	fl_buf_release(&definition);
+static void
+save_section(struct fl_save *s, const char *name, uint32_t version, const struct fl_header *in,
+	     const struct fl_aggs *aggs, bool by_window, size_t acc_at)
+{
+	struct fl_buf about = { 0 };
+
+	say(in, aggs, in->changelog, by_window ? "window" : "", NULL, acc_at, &about);
+	fl_save_section(s, name, version, about.data);
+	fl_buf_release(&about);
 }
 
 void
 fl_window_save_section(struct fl_save *s, const char *name, const struct fl_header *in,
 		       const struct fl_aggs *aggs, bool by_window)
 {
-	struct fl_buf about = { 0 };
-
-	fl_window_about(in, aggs, in->changelog, by_window ? "window" : "", NULL, &about);
-	fl_save_section(s, name, VERSION, about.data);
-	fl_buf_release(&about);
+	save_section(s, name, VERSION, in, aggs, by_window, 0);
 }
 
 void
 fl_window_save_flat_section(struct fl_save *s, const char *name, const struct fl_header *in,
 			    const struct fl_aggs *aggs, bool by_window, size_t acc_at)
 {
-	struct fl_buf about = { 0 };
-
-	fl_window_about(in, aggs, in->changelog, by_window ? "window" : "", NULL, &about);
-	about.len -= 2; /* the brace, and a NUL */
-	fl_buf_printf(&about, ",\"flat\":%zu}", acc_at);
-	fl_buf_putc(&about, '\0');
-	fl_save_section(s, name, FL_WINDOW_FLAT_VERSION, about.data);
-	fl_buf_release(&about);
+	save_section(s, name, FL_WINDOW_FLAT_VERSION, in, aggs, by_window, acc_at);
 }
 
 /* ---- flat entries ---------------------------------------------------------------------- */
@@ -403,12 +381,6 @@ bool
 fl_window_all_flat(const struct fl_table *t, const struct fl_aggs *aggs)
 {
 	return t->long_keys == 0 && t->live == t->count && fl_aggs_all_flat(aggs);
-}
-
-static bool
-is_long(const struct fl_entry *e)
-{
-	return e->len > FL_ENTRY_INLINE && e->len != FL_KEY_NULL;
 }
 
 /* n entries of a table from number i on; they need not lie one behind the other. */
@@ -462,7 +434,7 @@ copy_chosen(struct fl_save *s, const struct fl_window *ns, const struct fl_table
 
 		memcpy(to, e[i], t->entry_size);
 		memset((char *)flat + offsetof(struct fl_state_flat, zero), 0, sizeof flat->zero);
-		if (!is_long(e[i]))
+		if (!fl_key_is_long(e[i]->len))
 			continue;
 		memset(to + offsetof(struct fl_state_flat, key), 0, sizeof flat->key);
 		memcpy(keys, e[i]->out.p, e[i]->len);
@@ -494,7 +466,7 @@ fl_window_save_flat(struct fl_save *s, const struct fl_window *ns, const struct 
 			continue;
 		}
 		fl_buf_put(&chosen, &e, sizeof e);
-		keys_len += is_long(e) ? e->len : 0;
+		keys_len += fl_key_is_long(e->len) ? e->len : 0;
 		if (++n < room && keys_len < KEYS_BYTES)
 			continue;
 		copy_chosen(s, ns, t, &chosen, keys_len);
