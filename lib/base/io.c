@@ -159,6 +159,34 @@ fl_io_read_at(int fd, void *to, size_t n, uint64_t offset, const char *name, str
 	return (int64_t)done;
 }
 
+bool
+fl_io_read_cached(int fd, void *to, size_t n, uint64_t offset)
+{
+	struct iovec v = { .iov_base = to, .iov_len = n };
+
+	return preadv2(fd, &v, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)n;
+}
+
+size_t
+fl_io_read_once(int fd, void *to, size_t n, uint64_t offset)
+{
+	ssize_t got;
+
+	do
+		got = pread(fd, to, n, (off_t)offset);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? 0 : (size_t)got;
+}
+
+bool
+fl_io_set_direct(int fd, bool direct)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	flags = direct ? flags | O_DIRECT : flags & ~O_DIRECT;
+	return flags >= 0 && fcntl(fd, F_SETFL, flags) == 0;
+}
+
 static int64_t
 copy_some(int from, const char *from_name, int to, const char *to_name, size_t n,
 	  struct fl_err *err)

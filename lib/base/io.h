@@ -43,6 +43,16 @@ int64_t fl_io_write_some(int fd, const void *p, size_t n, int timeout_ms, const 
 int64_t fl_io_read_at(int fd, void *to, size_t n, uint64_t offset, const char *name,
 		      struct fl_err *err);
 
+/*
+ * For large files that are read once. fl_io_read_cached: n bytes if all of them are in the
+ * page cache, else false. fl_io_set_direct: whether what is read from fd from now on goes past
+ * it; memory, place and n are then multiples of the file system's block. False: it cannot.
+ * fl_io_read_once: one read, of how many bytes; 0 after an error too.
+ */
+bool fl_io_read_cached(int fd, void *to, size_t n, uint64_t offset);
+bool fl_io_set_direct(int fd, bool direct);
+size_t fl_io_read_once(int fd, void *to, size_t n, uint64_t offset);
+
 /* Whether nobody is left who could read what is written to fd, or is it so within
  * timeout_ms (0: now). Of a pipe or a socket; else no. */
 bool fl_io_reader_gone(int fd, int timeout_ms);

@@ -17,13 +17,22 @@
 
 #define AHEAD 4u             /* blocks, of half a MiB as a rule */
 #define AHEAD_FROM FL_MIB(1) /* a smaller file is read at once */
+#define ALIGNMENT 4096u      /* of what is read past the page cache */
 
 _Static_assert(sizeof(struct fl_block_head) == 16, "block head");
 #define HASHED offsetof(struct fl_block_head, hash)
 
+/* How a large file is read. */
+enum way {
+	CACHED, /* from the page cache, where all of it may still be; until something is not */
+	DIRECT, /* from the disk, past the page cache */
+	PLAIN,
+};
+
 /* A block that was read, or why it could not be. */
 struct slot {
-	struct fl_buf buf;
+	char *memory, *room; /* room: aligned, of size bytes */
+	size_t size;
 	struct fl_block block;
 	struct fl_err err;
 };
@@ -35,6 +44,9 @@ struct fl_blocks {
 	uint64_t offset;    /* of the next block that is read */
 	const char *memory; /* the whole file, with fd -1 or if it is small; else NULL */
 	struct fl_buf own;  /* of which memory is a part, if it is not borrowed */
+	enum way way;
+	struct fl_block_head head; /* of the next block, if has_head */
+	bool has_head;
 	struct slot slot[AHEAD];
 
 	/* with a thread only */
@@ -90,21 +102,79 @@ read_at(struct fl_blocks *b, uint64_t offset, void *to, size_t n, struct fl_err 
 
 /* ---- a block -------------------------------------------------------------------------- */
 
+static void
+make_room(struct slot *s, size_t n)
+{
+	if (s->size >= n)
+		return;
+	free(s->memory);
+	s->size = n;
+	s->memory = fl_xmalloc(n + ALIGNMENT);
+	s->room = s->memory + (-(uintptr_t)s->memory & (ALIGNMENT - 1));
+}
+
+/*
+ * The same, into a slot. What is in the page cache is taken from there. The rest is not
+ * brought there: a state is read once, and the memory is wanted for the state itself, which
+ * the system would have to clear first for both.
+ */
 static int
-read_head(struct fl_blocks *b, struct fl_block_head *ret, struct fl_err *err)
+fetch(struct fl_blocks *b, struct slot *s, uint64_t offset, size_t n, const char **ret,
+      struct fl_err *err)
+{
+	size_t before = offset % ALIGNMENT;
+	size_t whole = (before + n + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+
+	make_room(s, whole);
+	*ret = s->room + before;
+	if (b->way == CACHED) {
+		if (fl_io_read_cached(b->fd, s->room + before, n, offset))
+			return 0;
+		b->way = fl_io_set_direct(b->fd, true) ? DIRECT : PLAIN;
+	}
+	if (b->way == DIRECT) {
+		if (fl_io_read_once(b->fd, s->room, whole, offset - before) >= before + n)
+			return 0;
+		/* a file system that wants more of it, or an error, which is met again */
+		(void)fl_io_set_direct(b->fd, false);
+		b->way = PLAIN;
+	}
+	return read_at(b, offset, s->room + before, n, err);
+}
+
+/* The head of the next block. */
+static int
+read_head(struct fl_blocks *b, struct slot *s, struct fl_block_head *ret, struct fl_err *err)
 {
 	uint64_t left = b->size - b->offset;
+	const char *p = (const char *)&b->head;
 
 	if (left < sizeof *ret)
 		return damaged_at(b, b->offset,
 				  left ? "it ends within a block" : "its end is missing", err);
-	if (read_at(b, b->offset, ret, sizeof *ret, err) < 0)
+	if (b->memory)
+		p = b->memory + b->offset;
+	else if (!b->has_head && fetch(b, s, b->offset, sizeof *ret, &p, err) < 0)
 		return err->code;
+	memcpy(ret, p, sizeof *ret);
 	if (ret->type < FL_BLOCK_SECTION || ret->type > FL_BLOCK_FLAT || ret->zero[0] ||
 	    ret->zero[1] || ret->zero[2] || ret->len > FL_BLOCK_MAX)
 		return damaged_at(b, b->offset, "no block begins here", err);
 	if (ret->len > left - sizeof *ret)
 		return damaged_at(b, b->offset, "it ends within this block", err);
+	return 0;
+}
+
+/* Its payload, and the head that follows, if there is one. */
+static int
+read_payload(struct fl_blocks *b, struct slot *s, uint32_t len, const char **ret,
+	     struct fl_err *err)
+{
+	b->has_head = b->size - b->offset - len >= sizeof b->head;
+	if (fetch(b, s, b->offset, len + (b->has_head ? sizeof b->head : 0), ret, err) < 0)
+		return err->code;
+	if (b->has_head)
+		memcpy(&b->head, *ret + len, sizeof b->head);
 	return 0;
 }
 
@@ -114,17 +184,13 @@ read_block(struct fl_blocks *b, struct slot *s, struct fl_err *err)
 	struct fl_block *x = &s->block;
 
 	x->offset = b->offset;
-	if (read_head(b, &x->head, err) < 0)
+	if (read_head(b, s, &x->head, err) < 0)
 		return err->code;
 	b->offset += sizeof x->head;
-	if (b->memory) {
+	if (b->memory)
 		x->payload = b->memory + b->offset;
-	} else {
-		fl_buf_clear(&s->buf);
-		x->payload = fl_buf_reserve(&s->buf, x->head.len + 1);
-		if (read_at(b, b->offset, s->buf.data, x->head.len, err) < 0)
-			return err->code;
-	}
+	else if (read_payload(b, s, x->head.len, &x->payload, err) < 0)
+		return err->code;
 	b->offset += x->head.len;
 	if (fl__block_hash(&x->head, x->payload) != x->head.hash)
 		return damaged_at(b, x->offset, "the checksum of this block is wrong", err);
@@ -233,8 +299,7 @@ fl__blocks_open(int fd, uint64_t size, const char *name, struct fl_err *err)
 		}
 		b->memory = all;
 	} else {
-		/* pages are taken once and in order */
-		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* for PLAIN */
 	}
 	return open_with(b, err);
 }
@@ -260,7 +325,7 @@ fl__blocks_close(struct fl_blocks *b)
 	if (b->fd >= 0)
 		(void)close(b->fd);
 	for (uint32_t i = 0; i < AHEAD; i++)
-		fl_buf_release(&b->slot[i].buf);
+		free(b->slot[i].memory);
 	fl_buf_release(&b->own);
 	free(b);
 }

@@ -176,6 +176,13 @@ int fl_ck_verify_files(const struct fl_ckdir *d, const struct fl_manifest *m,
 int fl_manifest_verify(const struct fl_ckdir *d, const struct fl_manifest *m, struct fl_err *err);
 
 /*
+ * The same before a restore, where each operator reads its state all the same, and checks
+ * what it reads: that the files are there, with their sizes, and each state is the one that
+ * is named (by the hash in its end). Output that waits is read.
+ */
+int fl_manifest_check(const struct fl_ckdir *d, const struct fl_manifest *m, struct fl_err *err);
+
+/*
  * A checkpoint as a directory of its own, at path: created, or empty. Everything that m
  * names is copied and durable before its manifest is. with_sinks false: the copy knows
  * nothing of the output, for a job that goes on beside the one it was taken from.

@@ -638,6 +638,17 @@ fl_load_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err)
 	return rc;
 }
 
+int
+fl_load_rest(struct fl_load *l, struct fl_err *err)
+{
+	struct fl_state_section ignored;
+	int rc;
+
+	while ((rc = fl_load_section(l, &ignored, err)) > 0)
+		;
+	return rc;
+}
+
 bool
 fl_state_is(const struct fl_state_entry *e, const char *name)
 {

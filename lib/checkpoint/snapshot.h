@@ -161,6 +161,9 @@ int fl_load_section(struct fl_load *l, struct fl_state_section *ret, struct fl_e
  */
 int fl_load_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err);
 
+/* Take all that is left, to its end: then every byte of the file has been checked. */
+int fl_load_rest(struct fl_load *l, struct fl_err *err);
+
 /* Whether the next entry, if there is one, is of another block than the last. */
 bool fl_load_block_ends(const struct fl_load *l);
 

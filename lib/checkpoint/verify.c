@@ -56,6 +56,14 @@ open_named(const struct fl_ckdir *d, const char *name, uint64_t *ret_size, struc
 }
 
 static int
+size_of(const struct fl_ckdir *d, const char *name, uint64_t *ret, struct fl_err *err)
+{
+	int fd = open_named(d, name, ret, err);
+
+	return fd < 0 ? fd : close(fd);
+}
+
+static int
 check_size(const struct fl_ckdir *d, const char *name, uint64_t size, uint64_t want, bool whole,
 	   struct fl_err *err)
 {
@@ -243,9 +251,10 @@ check_foreign(const struct fl_ckdir *d, uint64_t id, const struct fl_ck_op *op, 
 	return rc;
 }
 
-int
-fl_ck_verify_files(const struct fl_ckdir *d, const struct fl_manifest *m, const struct fl_ck_op *op,
-		   struct fl_ck_seen *seen, struct fl_err *err)
+/* Each file of op is as its manifest says: in size, and if they are read, in content. */
+static int
+check_files(const struct fl_ckdir *d, const struct fl_manifest *m, const struct fl_ck_op *op,
+	    bool is_read, struct fl_ck_seen *seen, struct fl_err *err)
 {
 	uint64_t id = op->checkpoint ? op->checkpoint : m->id;
 	struct fl_ck_seen none = { 0 };
@@ -253,11 +262,12 @@ fl_ck_verify_files(const struct fl_ckdir *d, const struct fl_manifest *m, const 
 
 	for (uint32_t i = 0; i < op->file_count && rc == 0; i++) {
 		const struct fl_ck_part *p = &op->files[i];
-		struct fl_ck_part found = { 0 };
+		struct fl_ck_part found = { .hash = p->hash };
 		char path[FL_CHECKPOINT_NAME_MAX];
 
 		fl_ck_path(path, id, p->name);
-		rc = hash_file(d, path, &none, seen, &found, err);
+		rc = is_read ? hash_file(d, path, &none, seen, &found, err)
+			     : size_of(d, path, &found.size, err);
 		if (rc == 0)
 			rc = check_size(d, path, found.size, p->size, true, err);
 		if (rc == 0)
@@ -266,35 +276,32 @@ fl_ck_verify_files(const struct fl_ckdir *d, const struct fl_manifest *m, const 
 	return rc < 0 || op->file_count == 0 ? rc : check_foreign(d, id, op, err);
 }
 
+int
+fl_ck_verify_files(const struct fl_ckdir *d, const struct fl_manifest *m, const struct fl_ck_op *op,
+		   struct fl_ck_seen *seen, struct fl_err *err)
+{
+	return check_files(d, m, op, true, seen, err);
+}
+
 /* ---- a checkpoint --------------------------------------------------------------------------- */
 
 static int
-verify_state(const struct fl_ckdir *d, const struct fl_manifest *m, const struct fl_ck_op *op,
-	     struct fl_err *err)
+check_op(const struct fl_ckdir *d, const struct fl_manifest *m, const struct fl_ck_op *op,
+	 bool is_read, struct fl_err *err)
 {
-	struct fl_state_section section;
+	struct fl_ck_seen seen = { 0 };
 	char *name;
 	struct fl_load *l = fl_manifest_load(d, m, op, &name, err);
-	int rc;
+	int rc = 0;
 
 	if (!l)
 		return err->code;
-	while ((rc = fl_load_section(l, &section, err)) > 0)
-		;
+	if (is_read && fl_load_rest(l, err) < 0)
+		rc = fl_wrap(err, "%s", d->path);
 	fl_load_close(l);
 	free(name);
-	return rc < 0 ? fl_wrap(err, "%s", d->path) : 0;
-}
-
-static int
-verify_op(const struct fl_ckdir *d, const struct fl_manifest *m, const struct fl_ck_op *op,
-	  struct fl_err *err)
-{
-	struct fl_ck_seen seen = { 0 };
-	int rc = verify_state(d, m, op, err);
-
 	if (rc == 0)
-		rc = fl_ck_verify_files(d, m, op, &seen, err);
+		rc = check_files(d, m, op, is_read, &seen, err);
 	fl_ck_seen_release(&seen);
 	return rc;
 }
@@ -318,15 +325,27 @@ verify_pending(const struct fl_ckdir *d, const struct fl_ck_pending *p, struct f
 	return rc < 0 ? rc : check_hash(d, path, p->from, p->to, found, p->hash, err);
 }
 
-int
-fl_manifest_verify(const struct fl_ckdir *d, const struct fl_manifest *m, struct fl_err *err)
+static int
+check(const struct fl_ckdir *d, const struct fl_manifest *m, bool is_read, struct fl_err *err)
 {
 	int rc = 0;
 
 	for (uint32_t i = 0; i < m->op_count && rc == 0; i++)
-		rc = verify_op(d, m, &m->ops[i], err);
+		rc = check_op(d, m, &m->ops[i], is_read, err);
 	for (uint32_t i = 0; i < m->sink_count && rc == 0; i++)
 		for (uint32_t k = 0; k < m->sinks[i].pending_count && rc == 0; k++)
 			rc = verify_pending(d, &m->sinks[i].pending[k], err);
 	return rc;
+}
+
+int
+fl_manifest_verify(const struct fl_ckdir *d, const struct fl_manifest *m, struct fl_err *err)
+{
+	return check(d, m, true, err);
+}
+
+int
+fl_manifest_check(const struct fl_ckdir *d, const struct fl_manifest *m, struct fl_err *err)
+{
+	return check(d, m, false, err);
 }

@@ -236,6 +236,9 @@ fl__region_restore(struct fl_run *run, struct fl_err *err)
 		 (rc = fl_load_section(g->load, &s, err)) > 0)
 		rc = fl_fail(err, FL_ECONFIG, "%s has state, but %s keeps none", g->state_name,
 			     run->op->name);
+	/* nothing comes from here before every byte of the state has been checked */
+	if (rc == 0)
+		rc = fl_load_rest(g->load, err);
 	FL_FAULT("restore.operator");
 	fl_load_close(g->load);
 	g->load = NULL;

@@ -5,11 +5,13 @@
 #include <ftw.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../fuzz/reseal.h"
+#include "base/io.h"
 #include "checkpoint/dir.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/snapshot.h"
@@ -510,9 +512,49 @@ snapshot_large(void)
 	fl_save_free(s);
 }
 
-/* Large files are read ahead. */
+/* How much of a file is in the page cache, in pages. */
+static size_t
+cached(int fd)
+{
+	size_t size = (size_t)lseek(fd, 0, SEEK_END), page = (size_t)sysconf(_SC_PAGESIZE), n = 0;
+	size_t pages = (size + page - 1) / page;
+	unsigned char *in = calloc(pages, 1);
+	void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+
+	fl_assert(in && p != MAP_FAILED && mincore(p, size, in) == 0);
+	for (size_t i = 0; i < pages; i++)
+		n += in[i] & 1;
+	(void)munmap(p, size);
+	free(in);
+	return n;
+}
+
 static void
-snapshot_ahead(void)
+drop(int fd)
+{
+	fl_assert(fsync(fd) == 0);
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+/* The same file, of which so many pages from the first on are in the page cache. */
+static struct fl_load *
+open_with_cached(const struct fl_ckdir *d, int fd, uint32_t pages)
+{
+	char page[4096];
+
+	drop(fd);
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	for (uint32_t i = 0; i < pages; i++)
+		(void)pread(fd, page, sizeof page, (off_t)i * (off_t)sizeof page);
+	return fl_load_open(d->fd, "ahead.state", &err);
+}
+
+/*
+ * Large files are read ahead, as far as they are in the page cache from there, and then
+ * past it.
+ */
+static void
+snapshot_ahead(uint32_t pages)
 {
 	enum { N = 200000 };
 	struct fl_state_section section;
@@ -536,9 +578,9 @@ snapshot_ahead(void)
 		fl_save_entry(s, &e);
 	}
 	fl_assert(fl_save_end(s, &err) == 0);
-	l = fl_load_open(d.fd, "ahead.state", &err);
+	l = open_with_cached(&d, fd, pages);
 	tap_eq_int(fl_load_expect(l, fl_save_size(s), fl_save_hash(s), &err), 0,
-		   "a large file is the expected one");
+		   "%u pages in the page cache: a large file is the expected one", pages);
 	fl_save_free(s);
 	(void)fl_load_section(l, &section, &err);
 	for (i = 0; (rc = fl_load_entry(l, &e, &err)) > 0; i++)
@@ -547,7 +589,7 @@ snapshot_ahead(void)
 	tap_ok(rc == 0 && i == N, "%u entries of it, in their order", i);
 	tap_eq_int(fl_load_section(l, &section, &err), 0, "its end");
 	fl_load_close(l);
-	l = fl_load_open(d.fd, "ahead.state", &err);
+	l = open_with_cached(&d, fd, pages);
 	(void)fl_load_section(l, &section, &err);
 	tap_ok(fl_load_entry(l, &e, &err) == 1, "one of which little is read");
 	fl_load_close(l);
@@ -555,7 +597,7 @@ snapshot_ahead(void)
 	bytes = text.data;
 	bytes[text.len / 2] ^= 1;
 	fl_assert(pwrite(fd, bytes, text.len, 0) == (ssize_t)text.len);
-	l = fl_load_open(d.fd, "ahead.state", &err);
+	l = open_with_cached(&d, fd, pages);
 	(void)fl_load_section(l, &section, &err);
 	for (i = 0; (rc = fl_load_entry(l, &e, &err)) > 0; i++)
 		;
@@ -564,13 +606,48 @@ snapshot_ahead(void)
 	tap_eq_int(fl_load_entry(l, &e, &err), FL_EDATA, "which is said again");
 	fl_load_close(l);
 	fl_assert(ftruncate(fd, (off_t)text.len / 3) == 0);
-	l = fl_load_open(d.fd, "ahead.state", &err);
+	l = open_with_cached(&d, fd, pages);
 	tap_ok(fl_load_section(l, &section, &err) == 1 && (rc = fl_load_section(l, &section, &err)) < 0
 		       && strstr(err.msg, "ends within"),
 	       "a file that was cut off");
 	fl_load_close(l);
 	(void)close(fd);
 	fl_buf_release(&text);
+	fl_ckdir_close(&d);
+	end_test();
+}
+
+/* What was not in the page cache is not brought there: the memory is wanted for the state. */
+static void
+snapshot_past_cache(void)
+{
+	struct fl_save *s;
+	struct fl_load *l;
+	struct fl_ckdir d;
+	char *bytes = calloc(1, FL_MIB(8));
+	bool can;
+	int fd;
+
+	begin_test();
+	fl_assert(bytes && fl_ckdir_open(&d, path, true, &err) == 0);
+	fd = openat(d.fd, "ahead.state", O_RDWR | O_CREAT, 0600);
+	s = fl_save_new(fd, "ahead");
+	fl_save_section(s, "one", 1, NULL);
+	fl_save_bytes(s, "large", bytes, FL_MIB(8));
+	fl_assert(fl_save_end(s, &err) == 0);
+	fl_save_free(s);
+	drop(fd);
+	can = cached(fd) == 0 && fl_io_set_direct(fd, true) && fl_io_set_direct(fd, false);
+	l = fl_load_open(d.fd, "ahead.state", &err);
+	fl_assert(fl_load_rest(l, &err) == 0);
+	fl_load_close(l);
+	if (can)
+		tap_ok(cached(fd) < 512, "of 2,048 pages that are read few stay in memory: %zu",
+		       cached(fd));
+	else
+		tap_skip("what is read stays not in memory", "these files are always there");
+	(void)close(fd);
+	free(bytes);
 	fl_ckdir_close(&d);
 	end_test();
 }
@@ -1433,7 +1510,10 @@ main(void)
 	snapshot_hostile();
 	snapshot_large();
 	snapshot_flat();
-	snapshot_ahead();
+	snapshot_ahead(0);
+	snapshot_ahead(300);
+	snapshot_ahead(10000);
+	snapshot_past_cache();
 	snapshot_full_disk();
 	manifest_round_trip();
 	sealed_damage();

@@ -230,8 +230,8 @@ static int
 load_positions(struct fc_begin *b, const struct fl_manifest *m, struct fl_err *err)
 {
 	const struct fl_ck_op *op = fl_manifest_op(m, b->uid);
-	char path[FL_CHECKPOINT_NAME_MAX];
 	struct fl_load *l;
+	char *name;
 	int rc;
 
 	if (!op && b->opt.allow_dropped)
@@ -242,8 +242,7 @@ load_positions(struct fc_begin *b, const struct fl_manifest *m, struct fl_err *e
 			"checkpoint %llu has no state of the source %s: was --name given, or "
 			"left out? --allow-dropped-state reads it from its beginning",
 			(unsigned long long)m->id, b->uid);
-	fl_ck_path(path, op->checkpoint ? op->checkpoint : m->id, op->state.name);
-	l = fl_load_open(b->dir.fd, path, err);
+	l = fl_manifest_load(&b->dir, m, op, &name, err);
 	if (!l)
 		return err->code;
 	b->finished = m->finished || op->finished;
@@ -252,7 +251,10 @@ load_positions(struct fc_begin *b, const struct fl_manifest *m, struct fl_err *e
 	rc = m->finished    ? fc_source_check_finished(&b->source, l, err)
 	     : op->finished ? 0
 			    : fc_source_load(&b->source, l, err);
+	if (rc == 0 && fl_load_rest(l, err) < 0)
+		rc = fl_wrap(err, "%s", b->dir.path);
 	fl_load_close(l);
+	free(name);
 	return rc;
 }
 
@@ -268,7 +270,7 @@ restore(struct fc_begin *b, struct fl_err *err)
 	FL_FAULT("begin.restore");
 	rc = fl_manifest_read(&b->dir, b->restore_id, &m, err);
 	if (rc == 0)
-		rc = fl_manifest_verify(&b->dir, &m, err);
+		rc = fl_manifest_check(&b->dir, &m, err);
 	if (rc == 0)
 		rc = load_positions(b, &m, err);
 	fl_manifest_release(&m);
