@@ -15,8 +15,9 @@
 #include "base/io.h"
 #include "base/mem.h"
 
-#define AHEAD 4u             /* blocks, of half a MiB as a rule */
-#define AHEAD_FROM FL_MIB(1) /* a smaller file is read at once */
+#define EXTENT FL_MIB(4)     /* read at once: the disk is not to wait for a processor */
+#define EXTENTS 4u           /* one is read, one is checked, one is the caller's, one waits */
+#define AHEAD_FROM FL_MIB(1) /* a smaller file is in memory as a whole */
 #define ALIGNMENT 4096u      /* of what is read past the page cache */
 
 _Static_assert(sizeof(struct fl_block_head) == 16, "block head");
@@ -29,12 +30,15 @@ enum way {
 	PLAIN,
 };
 
-/* A block that was read, or why it could not be. */
-struct slot {
+/* Some blocks, one behind the other, and what is wrong behind them. */
+struct extent {
+	const char *p;
+	size_t len;
+	uint64_t offset; /* in the file */
+	bool is_last;    /* ends with the block that is the end, or has an error */
+	struct fl_err err;
 	char *memory, *room; /* room: aligned, of size bytes */
 	size_t size;
-	struct fl_block block;
-	struct fl_err err;
 };
 
 struct fl_blocks {
@@ -45,17 +49,16 @@ struct fl_blocks {
 	const char *memory; /* the whole file, with fd -1 or if it is small; else NULL */
 	struct fl_buf own;  /* of which memory is a part, if it is not borrowed */
 	enum way way;
-	struct fl_block_head head; /* of the next block, if has_head */
-	bool has_head;
-	struct slot slot[AHEAD];
+	struct extent extent[EXTENTS];
+	struct extent *x; /* in hand; NULL: none yet */
+	size_t at;        /* in it, of the caller's next block */
 
-	/* with a thread only */
-	bool has_thread;
-	bool in_hand;  /* a slot is the caller's */
-	uint32_t turn; /* the next slot for the caller */
-	sem_t room, filled;
+	/* with threads only: extents that are free, that were read, and that were checked */
+	bool has_threads;
+	uint32_t turn; /* the next extent for the caller */
+	sem_t room, filled, checked;
 	atomic_bool stopped;
-	pthread_t thread;
+	pthread_t reader, checker;
 };
 
 uint64_t
@@ -100,165 +103,252 @@ read_at(struct fl_blocks *b, uint64_t offset, void *to, size_t n, struct fl_err 
 	return 0;
 }
 
-/* ---- a block -------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------- */
+
+/*
+ * The block at offset, of which the n bytes from p on are there: its size, which may be more
+ * than n. 0: not even its head is there.
+ */
+static int64_t
+parse(const struct fl_blocks *b, uint64_t offset, const char *p, size_t n, struct fl_block *ret,
+      struct fl_err *err)
+{
+	uint64_t left = b->size - offset;
+	struct fl_block_head *h = &ret->head;
+
+	if (left < sizeof *h)
+		return damaged_at(b, offset, left ? "it ends within a block" : "its end is missing",
+				  err);
+	if (n < sizeof *h)
+		return 0;
+	memcpy(h, p, sizeof *h);
+	if (h->type < FL_BLOCK_SECTION || h->type > FL_BLOCK_FLAT || h->zero[0] || h->zero[1] ||
+	    h->zero[2] || h->len > FL_BLOCK_MAX)
+		return damaged_at(b, offset, "no block begins here", err);
+	if (h->len > left - sizeof *h)
+		return damaged_at(b, offset, "it ends within this block", err);
+	ret->offset = offset;
+	ret->payload = p + sizeof *h;
+	return (int64_t)sizeof *h + h->len;
+}
+
+/* The block of an extent that is at a place of it. */
+static int64_t
+block_at(const struct fl_blocks *b, const struct extent *x, size_t at, struct fl_block *ret)
+{
+	struct fl_err none;
+	int64_t size = parse(b, x->offset + at, x->p + at, x->len - at, ret, &none);
+
+	fl_assert(size > 0);
+	return size;
+}
 
 static void
-make_room(struct slot *s, size_t n)
+make_room(struct extent *x, size_t n)
 {
-	if (s->size >= n)
+	if (x->size >= n)
 		return;
-	free(s->memory);
-	s->size = n;
-	s->memory = fl_xmalloc(n + ALIGNMENT);
-	s->room = s->memory + (-(uintptr_t)s->memory & (ALIGNMENT - 1));
+	free(x->memory);
+	x->size = n;
+	x->memory = fl_xmalloc(n + ALIGNMENT);
+	x->room = x->memory + (-(uintptr_t)x->memory & (ALIGNMENT - 1));
 }
 
 /*
- * The same, into a slot. What is in the page cache is taken from there. The rest is not
- * brought there: a state is read once, and the memory is wanted for the state itself, which
- * the system would have to clear first for both.
+ * n bytes of the file from offset on. What is in the page cache is taken from there. The
+ * rest is not brought there: a state is read once, and the memory is wanted for the state
+ * itself, which the system would have to clear first for both.
  */
 static int
-fetch(struct fl_blocks *b, struct slot *s, uint64_t offset, size_t n, const char **ret,
-      struct fl_err *err)
+fetch(struct fl_blocks *b, struct extent *x, uint64_t offset, size_t n)
 {
 	size_t before = offset % ALIGNMENT;
 	size_t whole = (before + n + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 
-	make_room(s, whole);
-	*ret = s->room + before;
+	if (b->memory) {
+		x->p = b->memory + offset;
+		return 0;
+	}
+	make_room(x, whole);
+	x->p = x->room + before;
 	if (b->way == CACHED) {
-		if (fl_io_read_cached(b->fd, s->room + before, n, offset))
+		if (fl_io_read_cached(b->fd, x->room + before, n, offset))
 			return 0;
 		b->way = fl_io_set_direct(b->fd, true) ? DIRECT : PLAIN;
 	}
 	if (b->way == DIRECT) {
-		if (fl_io_read_once(b->fd, s->room, whole, offset - before) >= before + n)
+		if (fl_io_read_once(b->fd, x->room, whole, offset - before) >= before + n)
 			return 0;
 		/* a file system that wants more of it, or an error, which is met again */
 		(void)fl_io_set_direct(b->fd, false);
 		b->way = PLAIN;
 	}
-	return read_at(b, offset, s->room + before, n, err);
+	return read_at(b, offset, x->room + before, n, &x->err);
 }
 
-/* The head of the next block. */
-static int
-read_head(struct fl_blocks *b, struct slot *s, struct fl_block_head *ret, struct fl_err *err)
+/* The whole blocks among the n bytes of x: how many bytes they have goes into x->len. The
+ * size of the first, which may not be whole; or an error behind them. */
+static int64_t
+find_blocks(const struct fl_blocks *b, struct extent *x, size_t n)
+{
+	int64_t first = 0, size;
+
+	for (;;) {
+		struct fl_block block;
+
+		size = parse(b, x->offset + x->len, x->p + x->len, n - x->len, &block, &x->err);
+		first = x->len ? first : size;
+		x->is_last = size < 0 || block.head.type == FL_BLOCK_END;
+		if (size <= 0 || (uint64_t)size > n - x->len)
+			break;
+		x->len += (size_t)size;
+		if (x->is_last)
+			return first;
+	}
+	x->is_last = size < 0;
+	return first;
+}
+
+/* The next blocks of the file: at least one, or an error. */
+static void
+read_extent(struct fl_blocks *b, struct extent *x)
 {
 	uint64_t left = b->size - b->offset;
-	const char *p = (const char *)&b->head;
-
-	if (left < sizeof *ret)
-		return damaged_at(b, b->offset,
-				  left ? "it ends within a block" : "its end is missing", err);
-	if (b->memory)
-		p = b->memory + b->offset;
-	else if (!b->has_head && fetch(b, s, b->offset, sizeof *ret, &p, err) < 0)
-		return err->code;
-	memcpy(ret, p, sizeof *ret);
-	if (ret->type < FL_BLOCK_SECTION || ret->type > FL_BLOCK_FLAT || ret->zero[0] ||
-	    ret->zero[1] || ret->zero[2] || ret->len > FL_BLOCK_MAX)
-		return damaged_at(b, b->offset, "no block begins here", err);
-	if (ret->len > left - sizeof *ret)
-		return damaged_at(b, b->offset, "it ends within this block", err);
-	return 0;
-}
-
-/* Its payload, and the head that follows, if there is one. */
-static int
-read_payload(struct fl_blocks *b, struct slot *s, uint32_t len, const char **ret,
-	     struct fl_err *err)
-{
-	b->has_head = b->size - b->offset - len >= sizeof b->head;
-	if (fetch(b, s, b->offset, len + (b->has_head ? sizeof b->head : 0), ret, err) < 0)
-		return err->code;
-	if (b->has_head)
-		memcpy(&b->head, *ret + len, sizeof b->head);
-	return 0;
-}
-
-static int
-read_block(struct fl_blocks *b, struct slot *s, struct fl_err *err)
-{
-	struct fl_block *x = &s->block;
+	size_t n = left < EXTENT ? (size_t)left : EXTENT;
+	int64_t first;
 
 	x->offset = b->offset;
-	if (read_head(b, s, &x->head, err) < 0)
-		return err->code;
-	b->offset += sizeof x->head;
-	if (b->memory)
-		x->payload = b->memory + b->offset;
-	else if (read_payload(b, s, x->head.len, &x->payload, err) < 0)
-		return err->code;
-	b->offset += x->head.len;
-	if (fl__block_hash(&x->head, x->payload) != x->head.hash)
-		return damaged_at(b, x->offset, "the checksum of this block is wrong", err);
-	return 0;
+	x->len = 0;
+	x->is_last = fetch(b, x, b->offset, n) < 0;
+	first = x->is_last ? 0 : find_blocks(b, x, n);
+	if (first > 0 && x->len == 0) { /* it is larger than that */
+		x->is_last = fetch(b, x, b->offset, (size_t)first) < 0;
+		if (!x->is_last)
+			(void)find_blocks(b, x, (size_t)first);
+	}
+	b->offset += x->len;
+}
+
+static void
+check_extent(const struct fl_blocks *b, struct extent *x)
+{
+	struct fl_block block;
+
+	for (size_t at = 0, size; at < x->len; at += size) {
+		size = (size_t)block_at(b, x, at, &block);
+		if (fl__block_hash(&block.head, block.payload) == block.head.hash)
+			continue;
+		(void)damaged_at(b, block.offset, "the checksum of this block is wrong", &x->err);
+		x->is_last = true;
+		x->len = at;
+	}
 }
 
 /* ---- ahead ----------------------------------------------------------------------------- */
 
-/* Until the end block, which whoever takes the blocks looks at, or an error. */
+static void
+wait_for(sem_t *sem)
+{
+	while (sem_wait(sem) < 0) /* a signal */
+		;
+}
+
 static void *
 read_ahead(void *arg)
 {
 	struct fl_blocks *b = arg;
 	bool more = true;
 
-	for (uint32_t i = 0; more; i = (i + 1) % AHEAD) {
-		while (sem_wait(&b->room) < 0) /* a signal */
-			;
+	for (uint32_t i = 0; more; i = (i + 1) % EXTENTS) {
+		wait_for(&b->room);
 		if (atomic_load(&b->stopped))
 			break;
-		more = read_block(b, &b->slot[i], &b->slot[i].err) == 0 &&
-		       b->slot[i].block.head.type != FL_BLOCK_END;
+		read_extent(b, &b->extent[i]);
+		more = !b->extent[i].is_last;
 		(void)sem_post(&b->filled);
 	}
 	return NULL;
 }
 
-static void
-start_thread(struct fl_blocks *b)
+static void *
+check_ahead(void *arg)
 {
-	(void)sem_init(&b->room, 0, AHEAD);
-	(void)sem_init(&b->filled, 0, 0);
-	b->has_thread = pthread_create(&b->thread, NULL, read_ahead, b) == 0;
-	if (b->has_thread)
-		return;
-	(void)sem_destroy(&b->room);
-	(void)sem_destroy(&b->filled);
+	struct fl_blocks *b = arg;
+	bool more = true;
+
+	for (uint32_t i = 0; more; i = (i + 1) % EXTENTS) {
+		wait_for(&b->filled);
+		if (atomic_load(&b->stopped))
+			break;
+		check_extent(b, &b->extent[i]);
+		more = !b->extent[i].is_last;
+		(void)sem_post(&b->checked);
+	}
+	return NULL;
 }
 
 static void
-stop_thread(struct fl_blocks *b)
+end_threads(struct fl_blocks *b)
 {
-	if (!b->has_thread)
+	(void)sem_destroy(&b->room);
+	(void)sem_destroy(&b->filled);
+	(void)sem_destroy(&b->checked);
+}
+
+static void
+stop_checker(struct fl_blocks *b)
+{
+	atomic_store(&b->stopped, true);
+	(void)sem_post(&b->filled);
+	(void)pthread_join(b->checker, NULL);
+}
+
+static void
+start_threads(struct fl_blocks *b)
+{
+	(void)sem_init(&b->room, 0, EXTENTS);
+	(void)sem_init(&b->filled, 0, 0);
+	(void)sem_init(&b->checked, 0, 0);
+	if (pthread_create(&b->checker, NULL, check_ahead, b) == 0) {
+		b->has_threads = pthread_create(&b->reader, NULL, read_ahead, b) == 0;
+		if (!b->has_threads)
+			stop_checker(b);
+	}
+	if (!b->has_threads)
+		end_threads(b);
+}
+
+static void
+stop_threads(struct fl_blocks *b)
+{
+	if (!b->has_threads)
 		return;
 	atomic_store(&b->stopped, true);
 	(void)sem_post(&b->room);
-	(void)pthread_join(b->thread, NULL);
-	(void)sem_destroy(&b->room);
-	(void)sem_destroy(&b->filled);
+	(void)pthread_join(b->reader, NULL);
+	stop_checker(b);
+	end_threads(b);
 }
 
-static int
-take_ahead(struct fl_blocks *b, struct fl_block *ret, struct fl_err *err)
+/* Take the next extent in hand. */
+static void
+next_extent(struct fl_blocks *b)
 {
-	struct slot *s = &b->slot[b->turn];
+	bool is_first = !b->x;
 
-	if (b->in_hand)
-		(void)sem_post(&b->room);
-	while (sem_wait(&b->filled) < 0)
-		;
-	b->in_hand = true;
-	b->turn = (b->turn + 1) % AHEAD;
-	if (s->err.code) {
-		*err = s->err;
-		return err->code;
+	if (is_first && !b->memory)
+		start_threads(b);
+	b->x = &b->extent[b->turn];
+	b->at = 0;
+	if (!b->has_threads) {
+		read_extent(b, b->x);
+		check_extent(b, b->x);
+		return;
 	}
-	*ret = s->block;
-	return 0;
+	if (!is_first)
+		(void)sem_post(&b->room);
+	wait_for(&b->checked);
+	b->turn = (b->turn + 1) % EXTENTS;
 }
 
 /* ---- interface -------------------------------------------------------------------------- */
@@ -321,11 +411,11 @@ fl__blocks_close(struct fl_blocks *b)
 {
 	if (!b)
 		return;
-	stop_thread(b);
+	stop_threads(b);
 	if (b->fd >= 0)
 		(void)close(b->fd);
-	for (uint32_t i = 0; i < AHEAD; i++)
-		free(b->slot[i].memory);
+	for (uint32_t i = 0; i < EXTENTS; i++)
+		free(b->extent[i].memory);
 	fl_buf_release(&b->own);
 	free(b);
 }
@@ -339,19 +429,20 @@ fl__blocks_size(const struct fl_blocks *b)
 int
 fl__blocks_peek(struct fl_blocks *b, uint64_t offset, void *to, size_t n, struct fl_err *err)
 {
-	fl_assert(!b->has_thread && offset <= b->size && n <= b->size - offset);
+	fl_assert(!b->has_threads && offset <= b->size && n <= b->size - offset);
 	return read_at(b, offset, to, n, err);
 }
 
 int
 fl__blocks_next(struct fl_blocks *b, struct fl_block *ret, struct fl_err *err)
 {
-	if (!b->memory && !b->has_thread)
-		start_thread(b);
-	if (b->has_thread)
-		return take_ahead(b, ret, err);
-	if (read_block(b, &b->slot[0], err) < 0)
+	if (!b->x || (b->at == b->x->len && !b->x->is_last))
+		next_extent(b);
+	if (b->at == b->x->len) {
+		fl_assert(b->x->err.code);
+		*err = b->x->err;
 		return err->code;
-	*ret = b->slot[0].block;
+	}
+	b->at += (size_t)block_at(b, b->x, b->at, ret);
 	return 0;
 }

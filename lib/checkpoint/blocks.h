@@ -3,9 +3,10 @@
  * The blocks that a state file consists of (see snapshot.h), read one after the other,
  * each with its checksum checked. Private to lib/checkpoint.
  *
- * Of a large file a thread reads and checks some blocks ahead, so that the disk, the
- * checksums, and what is done with the entries do not wait for each other. From the first
- * block on that is not in the page cache it reads past it, where the file system can.
+ * Of a large file one thread reads some MiB ahead, and another checks what was read, so that
+ * the disk, the checksums, and what is done with the entries do not wait for each other. From
+ * the first bytes on that are not in the page cache it reads past it, where the file system
+ * can.
  */
 #ifndef FL_CHECKPOINT_BLOCKS_H
 #define FL_CHECKPOINT_BLOCKS_H

@@ -256,8 +256,8 @@ fl_save_flat_room(uint32_t entry_size)
 }
 
 char *
-fl_save_flat(struct fl_save *s, const void *ns, uint32_t ns_len, uint32_t entry_size,
-	     uint32_t n, size_t keys_len)
+fl_save_flat(struct fl_save *s, const void *ns, uint32_t ns_len, uint32_t entry_size, uint32_t n,
+	     size_t keys_len)
 {
 	struct flat_head h = { .entry_size = entry_size, .count = n, .ns_len = ns_len };
 	size_t bytes = (size_t)entry_size * n + keys_len;
@@ -423,9 +423,17 @@ fl_load_expect(struct fl_load *l, uint64_t size, uint64_t hash, struct fl_err *e
 	if (fl__blocks_peek(l->blocks, at, &last, sizeof last, err) < 0)
 		return err->code;
 	if (last.hash != hash)
-		return fl__block_damaged(l->name, at,
-					 "it is another file than the manifest names", err);
+		return fl__block_damaged(l->name, at, "it is another file than the manifest names",
+					 err);
 	return 0;
+}
+
+uint64_t
+fl_load_expected(const struct fl_load *l, uint64_t n)
+{
+	uint64_t max = fl__blocks_size(l->blocks) / sizeof(struct entry_head);
+
+	return n < max ? n : max;
 }
 
 static int
@@ -497,7 +505,8 @@ parse_section(struct fl_load *l, struct fl_state_section *ret, struct fl_err *er
 		return fl_load_damaged(l, "a section without a name", err);
 	memcpy(&h, l->block.payload, sizeof h);
 	if (h.name_len == 0 || h.name_len > FL_SECTION_NAME_MAX ||
-	    h.name_len > l->block.head.len - sizeof h || memchr(l->block.payload + sizeof h, '\0', h.name_len))
+	    h.name_len > l->block.head.len - sizeof h ||
+	    memchr(l->block.payload + sizeof h, '\0', h.name_len))
 		return fl_load_damaged(l, "a section without a proper name", err);
 	*ret = (struct fl_state_section){ .version = h.version };
 	memcpy(ret->name, l->block.payload + sizeof h, h.name_len);
@@ -577,7 +586,7 @@ take_flat_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *er
 	bool is_long;
 
 	memcpy(&e, p, sizeof e);
-	is_long = e.key_len > sizeof e.key && e.key_len != FL_STATE_NULL_KEY;
+	is_long = e.key_len > FL_STATE_SHORT_KEY && e.key_len != FL_STATE_NULL_KEY;
 	if (is_long && e.key_len > l->block.head.len - l->keys_pos)
 		return fl_load_damaged(l, "a key is longer than its block", err);
 	*ret = (struct fl_state_entry){
@@ -616,8 +625,9 @@ fl_load_block_ends(const struct fl_load *l)
 	return l->pos == l->block.head.len || !has_entries(l);
 }
 
-int
-fl_load_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err)
+/* Have the block of the next entry in hand: 1, 0 if there is none. */
+static int
+reach_entry(struct fl_load *l, struct fl_err *err)
 {
 	int rc = 1;
 
@@ -630,12 +640,44 @@ fl_load_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err)
 			return 0;
 		rc = next_block(l, err);
 	}
+	if (rc < 0)
+		l->failed = *err;
+	return rc;
+}
+
+int
+fl_load_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err)
+{
+	int rc = reach_entry(l, err);
+
 	if (rc > 0)
 		rc = l->block.head.type == FL_BLOCK_FLAT ? take_flat_entry(l, ret, err)
 							 : take_entry(l, ret, err);
 	if (rc < 0)
 		l->failed = *err;
 	return rc;
+}
+
+int
+fl_load_flats(struct fl_load *l, uint32_t entry_size, uint32_t max, struct fl_state_flats *ret,
+	      struct fl_err *err)
+{
+	int rc = reach_entry(l, err);
+	uint32_t n;
+
+	if (rc <= 0 || l->block.head.type != FL_BLOCK_FLAT || l->flat.entry_size != entry_size ||
+	    l->keys_pos != l->block.head.len)
+		return rc < 0 ? rc : 0;
+	n = l->flat.count - l->given;
+	n = n < max ? n : max;
+	*ret = (struct fl_state_flats){ .ns = l->block.payload + sizeof l->flat,
+					.ns_len = l->flat.ns_len,
+					.n = n,
+					.entries = l->block.payload + l->pos };
+	l->pos += (size_t)n * entry_size;
+	l->given += n;
+	l->entries += n;
+	return 1;
 }
 
 int

@@ -43,6 +43,7 @@
 #include "base/mem.h"
 
 #define FL_STATE_NULL_KEY UINT32_MAX /* key_len of a key that is NULL */
+#define FL_STATE_SHORT_KEY 16u       /* bytes of a key that lies in a flat entry */
 #define FL_SECTION_NAME_MAX 63u
 
 struct fl_state_entry {
@@ -64,12 +65,20 @@ struct fl_state_entry {
 struct fl_state_flat {
 	uint64_t seq; /* arrival number of the key */
 	uint32_t zero;
-	uint32_t key_len; /* or FL_STATE_NULL_KEY */
-	char key[16];     /* zero padded; a longer one stands behind the entries, this is 0 */
+	uint32_t key_len;             /* or FL_STATE_NULL_KEY */
+	char key[FL_STATE_SHORT_KEY]; /* zero padded; a longer one stands behind the entries, this is 0 */
 	uint32_t tags;
 	uint8_t zero_byte;
 	uint8_t flags; /* the operator's */
 	uint8_t zeros[2];
+};
+
+/* Some of them, one behind the other; aligned to nothing. */
+struct fl_state_flats {
+	const char *ns;
+	uint32_t ns_len;
+	uint32_t n;
+	const char *entries;
 };
 
 struct fl_state_section {
@@ -151,6 +160,9 @@ void fl_load_close(struct fl_load *l); /* NULL is fine */
  */
 int fl_load_expect(struct fl_load *l, uint64_t size, uint64_t hash, struct fl_err *err);
 
+/* n, or how many entries a file of its size can have: where it says itself that n follow. */
+uint64_t fl_load_expected(const struct fl_load *l, uint64_t n);
+
 /* The next section (entries of the one in hand are skipped): 1, 0 at the end. */
 int fl_load_section(struct fl_load *l, struct fl_state_section *ret, struct fl_err *err);
 
@@ -160,6 +172,14 @@ int fl_load_section(struct fl_load *l, struct fl_state_section *ret, struct fl_e
  * After an error this and fl_load_section only repeat it.
  */
 int fl_load_entry(struct fl_load *l, struct fl_state_entry *ret, struct fl_err *err);
+
+/*
+ * The next entries, at most max, as they lie, nothing of them looked at: if they are flat,
+ * of entry_size bytes, and there are no long keys behind them. Else 0, and it is
+ * fl_load_entry that says what comes. Borrowed as by that.
+ */
+int fl_load_flats(struct fl_load *l, uint32_t entry_size, uint32_t max, struct fl_state_flats *ret,
+		  struct fl_err *err);
 
 /* Take all that is left, to its end: then every byte of the file has been checked. */
 int fl_load_rest(struct fl_load *l, struct fl_err *err);

@@ -2,7 +2,6 @@
 #include "state/areas.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -12,7 +11,6 @@
 #define ALIGNMENT 64u
 #define BLOCK_MAX FL_KIB(128) /* larger ones would leave much of an area unused */
 #define EMPTY_MAX 2u          /* areas kept without blocks */
-#define AHEAD_MAX 64u         /* areas prepared before they are taken */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define IS_CHECKED 1
@@ -76,7 +74,6 @@ struct fl_areas_ahead {
 	size_t count, taken; /* areas; those in use */
 	char *also;
 	size_t also_bytes;
-	sem_t room; /* how many may be prepared */
 	atomic_bool stopped;
 	pthread_t thread;
 };
@@ -88,13 +85,8 @@ prepare(void *arg)
 
 	for (size_t at = 0; at < h->also_bytes && !atomic_load(&h->stopped); at += FL_PAGES_UNIT)
 		fl_pages_prepare(h->also + at, FL_PAGES_UNIT);
-	for (size_t i = 0; i < h->count; i++) {
-		while (sem_wait(&h->room) < 0) /* a signal */
-			;
-		if (atomic_load(&h->stopped))
-			break;
+	for (size_t i = 0; i < h->count && !atomic_load(&h->stopped); i++)
 		fl_pages_prepare(h->areas + i * FL_PAGES_UNIT, FL_PAGES_UNIT);
-	}
 	return NULL;
 }
 
@@ -111,11 +103,9 @@ fl_areas_expect(struct fl_areas *a, size_t bytes, void *also, size_t also_bytes)
 	h->also = also;
 	h->also_bytes = also_bytes;
 	a->ahead = h;
-	(void)sem_init(&h->room, 0, AHEAD_MAX);
 	if (pthread_create(&h->thread, NULL, prepare, h) == 0)
 		return;
 	fl_pages_free(h->areas, h->count * FL_PAGES_UNIT);
-	(void)sem_destroy(&h->room);
 	free(h);
 	a->ahead = NULL;
 }
@@ -128,12 +118,10 @@ fl_areas_settle(struct fl_areas *a)
 	if (!h)
 		return;
 	atomic_store(&h->stopped, true);
-	(void)sem_post(&h->room);
 	(void)pthread_join(h->thread, NULL);
 	if (h->taken < h->count)
 		fl_pages_free(h->areas + h->taken * FL_PAGES_UNIT,
 			      (h->count - h->taken) * FL_PAGES_UNIT);
-	(void)sem_destroy(&h->room);
 	free(h);
 	a->ahead = NULL;
 }
@@ -143,7 +131,6 @@ take_prepared(struct fl_areas_ahead *h)
 {
 	if (!h || h->taken == h->count)
 		return NULL;
-	(void)sem_post(&h->room);
 	return (struct fl_area *)(void *)(h->areas + h->taken++ * FL_PAGES_UNIT);
 }
 

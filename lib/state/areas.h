@@ -40,9 +40,8 @@ void fl_areas_give(struct fl_areas *a, void *block);
 
 /*
  * Blocks of about so many bytes will be taken soon: a thread has the system clear their
- * memory, some time before it is needed, and first that of also (may be NULL), of a multiple
- * of FL_PAGES_UNIT bytes. Clearing would be a third of the time in which a state is
- * restored. A hint; only once at a time.
+ * memory at once, and first that of also (may be NULL), of a multiple of FL_PAGES_UNIT bytes.
+ * Clearing would be a third of the time in which a state is restored. Only once at a time.
  */
 void fl_areas_expect(struct fl_areas *a, size_t bytes, void *also, size_t also_bytes);
 

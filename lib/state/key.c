@@ -206,6 +206,9 @@ fl_key_check(const struct fl_key *key, uint32_t count)
 	size_t left = key->len;
 	const char *p = key->p;
 
+	for (uint32_t c = 0; c < count && c < TAGS_MAX; c++)
+		if ((key->tags >> (TAG_BITS * c) & 7) >= FL_TAGS)
+			return false;
 	if (count <= 1)
 		return count == 1 || key->len == 0;
 	if (key->len == FL_KEY_NULL)

@@ -54,8 +54,8 @@ uint64_t fl_key_hash(const struct fl_keys *k, const struct fl_key *key);
 void fl_key_put(const struct fl_key *key, uint32_t c, uint32_t count, enum fl_kind kind,
 		struct fl_colbuf *out);
 
-/* Whether the bytes of a key that came from a file are a key of count columns, so that
- * fl_key_put may read it. */
+/* Whether the bytes and tags of a key that came from a file are a key of count columns, so
+ * that fl_key_put may read it. */
 bool fl_key_check(const struct fl_key *key, uint32_t count);
 
 #endif

@@ -14,7 +14,7 @@
 #define AREAS_FROM FL_MIB(4)            /* in use: what comes then is taken from areas */
 #define EXPECT_MAX (UINT64_C(64) << 20)
 #define PARTS 256u                   /* of the index, when a table is filled */
-#define FILL_MAX (UINT32_C(1) << 20) /* entries put into the index at once */
+#define FILL_MAX (UINT32_C(1) << 17) /* entries put into the index at once */
 #define AHEAD_FROM FL_MIB(64)        /* a table for which memory is prepared by a thread */
 #define BLOCK 32u                    /* keys looked up together: enough to hide a cache miss each */
 
@@ -535,6 +535,40 @@ fl_table_fill(struct fl_table *t, const struct fl_key *keys, uint32_t n, uint64_
 		if (!ret[i])
 			return err->code;
 		f->slot[f->n++] = keys[i].hash << 32 | (number + 1);
+	}
+	return rc;
+}
+
+int
+fl_table_fill_flat(struct fl_table *t, const char *entries, uint32_t n, const struct fl_keys *keys,
+		   fl_entry_is_sound *is_sound, const void *of, struct fl_entry **ret,
+		   struct fl_err *err)
+{
+	struct fl_filling *f = t->filling;
+	int rc = f->n + (uint64_t)n > FILL_MAX ? index_put_all(t, err) : 0;
+	uint32_t number;
+
+	fl_assert(n <= FILL_MAX);
+	for (uint32_t i = 0; i < n && rc == 0; i++, entries += t->entry_size) {
+		struct fl_entry *e = place(t, &number, err);
+		struct fl_key key;
+		uint64_t hash;
+
+		if (!e)
+			return err->code;
+		memcpy(e, entries, t->entry_size);
+		if (fl_key_is_long(e->len) || !is_sound(of, e)) {
+			memset(e, 0, t->entry_size);
+			return 2;
+		}
+		key = fl_entry_key(e);
+		hash = fl_key_hash(keys, &key);
+		e->hash = (uint32_t)hash;
+		e->deleted = false;
+		e->flags = 0;
+		t->live++;
+		ret[i] = e;
+		f->slot[f->n++] = hash << 32 | (number + 1);
 	}
 	return rc;
 }

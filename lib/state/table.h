@@ -86,7 +86,7 @@ struct fl_table {
 	uint64_t *index; /* low half: entry number + 1, high half: its hash */
 	struct fl_chunk **chunk;
 	uint32_t chunk_count, chunk_cap;
-	size_t long_keys; /* bytes of keys outside their entries */
+	size_t long_keys;           /* bytes of keys outside their entries */
 	struct fl_filling *filling; /* between fl_table_fill_begin and fl_table_filled */
 };
 
@@ -126,6 +126,16 @@ void fl_table_fill_begin(struct fl_table *t, uint64_t keys);
 int fl_table_fill(struct fl_table *t, const struct fl_key *keys, uint32_t n, uint64_t seq,
 		  struct fl_entry **ret, struct fl_err *err);
 int fl_table_filled(struct fl_table *t, struct fl_err *err);
+
+/*
+ * As fl_table_fill, of entries that lie one behind the other as those of a table do, from
+ * an address that is aligned to nothing: they are copied, and their keys hashed; flags are 0.
+ * 2: one has a long key, or is_sound(of, it) is false: it is zeroed, and no more are taken.
+ */
+typedef bool fl_entry_is_sound(const void *of, const struct fl_entry *e);
+int fl_table_fill_flat(struct fl_table *t, const char *entries, uint32_t n,
+		       const struct fl_keys *keys, fl_entry_is_sound *is_sound, const void *of,
+		       struct fl_entry **ret, struct fl_err *err);
 
 void fl_table_delete(struct fl_table *t, struct fl_entry *e);
 

@@ -199,6 +199,15 @@ encode_whole(void *self, int64_t ns, struct fl_entry *e, struct fl_buf *out)
 	fl_aggs_save(g->aggs, acc_of(e), out);
 }
 
+/* Whether its key, which came from a file, is one of ours. */
+static bool
+has_key(const struct fl_groups *g, const struct fl_entry *e)
+{
+	struct fl_key key = fl_entry_key(e);
+
+	return fl_key_check(&key, g->results->key_count);
+}
+
 static int
 decode_whole(void *self, int64_t ns, struct fl_entry *e, struct fl_bytes value, struct fl_err *err)
 {
@@ -206,7 +215,7 @@ decode_whole(void *self, int64_t ns, struct fl_entry *e, struct fl_bytes value, 
 	struct stored_group stored;
 
 	(void)ns;
-	if (value.n < sizeof stored)
+	if (value.n < sizeof stored || !has_key(g, e))
 		return fl_fail(err, FL_EDATA, "a group in RocksDB's files is damaged");
 	memcpy(&stored, value.p, sizeof stored);
 	init_entry(g, e);
@@ -658,6 +667,8 @@ take_group(void *ctx, uint64_t seq, const struct fl_key *key, struct fl_bytes va
 		return err->code;
 	init_entry(g, e);
 	acc = acc_of(e);
+	if (!has_key(g, e))
+		return fl_fail(err, FL_EDATA, "a group in RocksDB's files is damaged");
 	if (fl_part_get(value, &part, g->aggs, acc, err) < 0)
 		return err->code;
 	fl_buf_put(&g->entries, &e, sizeof e);
@@ -865,6 +876,31 @@ load_other(struct fl_aggs_loader *loader, struct fl_load *l, const struct fl_win
 
 #define TWICE "two groups have the same key"
 
+static bool
+is_sound(const void *of, const struct fl_entry *e)
+{
+	const struct fl_groups *g = of;
+
+	return has_key(g, e) && fl_aggs_is_flat(g->aggs, e->value + ACC_AT);
+}
+
+/* Entries as they lie in the table. */
+static int
+load_flats(struct fl_groups *g, struct fl_load *l, const struct fl_window_entries *b,
+	   struct fl_err *err)
+{
+	struct fl_entry *entry[FL_WINDOW_LOAD_BATCH];
+	int rc = fl_table_fill_flat(&g->table, b->flat, b->n, &g->keys, is_sound, g, entry, err);
+
+	if (rc)
+		return rc > 0 ? fl_load_damaged(l, rc == 1 ? TWICE : "a flat entry", err) : rc;
+	for (uint32_t i = 0; i < b->n; i++)
+		entry[i]->flags = ENTRY_INIT | ENTRY_DIRTY |
+				  (fl_window_flat_flags(b, i) & ENTRY_TOLD);
+	g->table.reused = true; /* perhaps not by arrival */
+	return check_memory(g, err);
+}
+
 static int
 load_entries(struct fl_groups *g, struct fl_aggs_loader *loader, struct fl_load *l,
 	     const struct fl_window_entries *b, struct fl_err *err)
@@ -872,6 +908,8 @@ load_entries(struct fl_groups *g, struct fl_aggs_loader *loader, struct fl_load 
 	struct fl_entry *entry[FL_WINDOW_LOAD_BATCH];
 	int rc;
 
+	if (b->flat)
+		return load_flats(g, l, b, err);
 	if (on_disk(g))
 		rc = put_entries(g, b->key, NULL, b->n, entry, err);
 	else
@@ -935,8 +973,11 @@ fl_groups_load(struct fl_groups *g, struct fl_load *l, struct fl_err *err)
 	g->seq = w.seq;
 	if (rc == 0)
 		rc = load_state(g, &w, l, err);
-	if (rc == 0 && !on_disk(g))
-		fl_table_fill_begin(&g->table, w.entries);
+	b->key_count = g->results->key_count;
+	if (rc == 0 && !on_disk(g)) {
+		fl_table_fill_begin(&g->table, fl_load_expected(l, w.entries));
+		b->flat_size = fl_window_flat_size(&g->table, w.loader);
+	}
 	rc = rc == 1 ? 0 : rc;
 	while (rc == 0 && (rc = fl_window_load_entries(b, l, false, &g->keys, err)) > 0)
 		rc = load_entries(g, w.loader, l, b, err);

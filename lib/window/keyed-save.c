@@ -351,9 +351,12 @@ static int
 decode(void *self, int64_t ns, struct fl_entry *e, struct fl_bytes value, struct fl_err *err)
 {
 	struct fl_keyed *k = self;
+	struct fl_key key = fl_entry_key(e);
 	struct rest r = { value.p, value.n };
 
 	(void)ns;
+	if (!fl_key_check(&key, fl_run_header(k->run, 0)->key_count))
+		return damaged(err);
 	if (k->other_lateness) /* it is due at another time than was written */
 		fl_spill_changed(&k->spill, e);
 	while (r.n)
@@ -569,6 +572,7 @@ load_section(struct fl_keyed *k, bool rows, struct fl_aggs_loader *loader, struc
 	struct fl_entry *entry[FL_WINDOW_LOAD_BATCH];
 	int rc;
 
+	b->key_count = fl_run_header(k->run, 0)->key_count;
 	while ((rc = fl_window_load_entries(b, l, true, &k->keys, err)) > 0) {
 		rc = fl_spill_put(&k->spill, 0, &k->table, b->key, NULL, b->n, 0, entry, err);
 		for (uint32_t i = 0; i < b->n && rc == 0; i++)

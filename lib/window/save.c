@@ -484,10 +484,17 @@ fl_window_check_flat(const struct fl_window_entries *b, const struct fl_aggs_loa
 	size_t size = fl_aggs_loader_flat_size(loader);
 
 	/* all are of one block, and so of one size */
-	if (size == SIZE_MAX || (size_t)b->value_len[0] < acc_at ||
-	    b->value_len[0] - acc_at < size)
+	if (size == SIZE_MAX || (size_t)b->value_len[0] < acc_at || b->value_len[0] - acc_at < size)
 		return fl_load_damaged(l, "an accumulator", err);
 	return 0;
+}
+
+uint32_t
+fl_window_flat_size(const struct fl_table *t, const struct fl_aggs_loader *loader)
+{
+	bool same = fl_aggs_loader_same(loader) && fl_aggs_loader_flat_size(loader) != SIZE_MAX;
+
+	return same ? (uint32_t)t->entry_size : 0;
 }
 
 /* ---- other entries --------------------------------------------------------------------- */
@@ -547,7 +554,8 @@ fl_window_save_entry(struct fl_save *s, const struct fl_window *ns, const struct
 
 _Static_assert(FL_STATE_NULL_KEY == FL_KEY_NULL, "a key that is NULL");
 
-static void
+/* False: it has no key of so many columns. */
+static bool
 add_entry(struct fl_window_entries *b, const struct fl_state_entry *e, const struct fl_keys *keys)
 {
 	struct fl_key *key = &b->key[b->n];
@@ -560,6 +568,25 @@ add_entry(struct fl_window_entries *b, const struct fl_state_entry *e, const str
 	b->are_flat = e->is_flat;
 	b->seq[b->n] = e->seq;
 	b->flags[b->n++] = e->flags;
+	return fl_key_check(key, b->key_count);
+}
+
+/* Those that come next, as they lie: 1, 0 if they cannot be taken so. */
+static int
+load_flats(struct fl_window_entries *b, struct fl_load *l, size_t ns_len, struct fl_err *err)
+{
+	struct fl_state_flats f;
+	int rc = fl_load_flats(l, b->flat_size, FL_WINDOW_LOAD_BATCH, &f, err);
+
+	if (rc <= 0)
+		return rc;
+	if (f.ns_len != ns_len)
+		return fl_load_damaged(l, "the bounds of a window", err);
+	memcpy(&b->ns[0], f.ns, ns_len);
+	b->are_flat = true;
+	b->flat = f.entries;
+	b->n = f.n;
+	return 1;
 }
 
 int
@@ -568,9 +595,15 @@ fl_window_load_entries(struct fl_window_entries *b, struct fl_load *l, bool by_w
 {
 	size_t ns_len = by_window ? sizeof b->ns[0] : 0;
 	struct fl_state_entry e;
-	int rc = 1;
+	int rc = 0;
 
 	b->n = 0;
+	b->flat = NULL;
+	if (b->flat_size && !b->holds)
+		rc = load_flats(b, l, ns_len, err);
+	if (rc)
+		return rc;
+	rc = 1;
 	while (b->n < FL_WINDOW_LOAD_BATCH) {
 		if (b->holds)
 			e = b->held;
@@ -588,7 +621,8 @@ fl_window_load_entries(struct fl_window_entries *b, struct fl_load *l, bool by_w
 			b->holds = true;
 			break;
 		}
-		add_entry(b, &e, keys);
+		if (!add_entry(b, &e, keys))
+			return fl_load_damaged(l, "a key", err);
 	}
 	return rc < 0 ? rc : b->n > 0;
 }

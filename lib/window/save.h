@@ -82,9 +82,11 @@ bool fl_window_all_flat(const struct fl_table *t, const struct fl_aggs *aggs);
  */
 void fl_window_save_flat(struct fl_save *s, const struct fl_window *ns, const struct fl_table *t,
 			 const struct fl_aggs *aggs, size_t acc_at, struct fl_buf *ret_rest);
+
 /*
- * What a section says about itself as a text, about the values of layout (checkpoint/about.h), a NUL behind it.
- * retract: the accumulators can take back; ns: "window" or "".
+ * What a section says about itself as a text, about the values of layout
+ * (checkpoint/about.h), a NUL behind it. retract: the accumulators can take back; ns:
+ * "window" or "".
  */
 void fl_window_about(const struct fl_header *in, const struct fl_aggs *aggs, bool retract,
 		     const char *ns, const char *layout, struct fl_buf *out);
@@ -104,12 +106,16 @@ void fl_window_save_entry(struct fl_save *s, const struct fl_window *ns, const s
 #define FL_WINDOW_LOAD_BATCH 256u
 
 /*
- * Entries, with their keys hashed; either all of them are flat, or none is. Keys and values
- * are borrowed until the next are asked for. A zeroed struct is ready.
+ * Entries, with their keys hashed; either all of them are flat, or none is. Keys, values and
+ * what lies flat are borrowed until the next are asked for. A zeroed struct is ready.
  */
 struct fl_window_entries {
-	bool one_ns; /* the caller's: only entries of one namespace at once */
+	uint32_t key_count; /* the caller's: columns of the keys */
+	bool one_ns;        /* the caller's: only entries of one namespace at once */
+	/* the caller's: of a table to be filled with flat entries as they lie; else 0 */
+	uint32_t flat_size;
 	bool are_flat;
+	const char *flat; /* all n, as they lie, of namespace ns[0]; what follows is not set */
 	uint32_t n;
 	struct fl_key key[FL_WINDOW_LOAD_BATCH];
 	struct fl_window ns[FL_WINDOW_LOAD_BATCH];
@@ -134,5 +140,15 @@ int fl_window_load_entries(struct fl_window_entries *b, struct fl_load *l, bool 
  */
 int fl_window_check_flat(const struct fl_window_entries *b, const struct fl_aggs_loader *loader,
 			 size_t acc_at, struct fl_load *l, struct fl_err *err);
+
+/* The flags that entry i had, of those that lie flat. */
+static inline uint8_t
+fl_window_flat_flags(const struct fl_window_entries *b, uint32_t i)
+{
+	return (uint8_t)b->flat[i * (size_t)b->flat_size + offsetof(struct fl_state_flat, flags)];
+}
+
+/* The flat_size for a table in memory; 0: the accumulators that were saved are others than its. */
+uint32_t fl_window_flat_size(const struct fl_table *t, const struct fl_aggs_loader *loader);
 
 #endif

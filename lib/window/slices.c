@@ -552,6 +552,15 @@ merge_sides(struct disk_firing *f, struct fl_err *err)
 	return rc;
 }
 
+/* Whether its key, which came from a file, is one of ours. */
+static bool
+has_key(const struct fl_slices *s, const struct fl_entry *e)
+{
+	struct fl_key key = fl_entry_key(e);
+
+	return fl_key_check(&key, s->results->key_count);
+}
+
 /* A key that comes from disk, in its turn. */
 static int
 take_key(void *ctx, uint64_t seq, const struct fl_key *key, struct fl_bytes value,
@@ -567,6 +576,8 @@ take_key(void *ctx, uint64_t seq, const struct fl_key *key, struct fl_bytes valu
 	if (fl_table_put(&s->merged, &k, NULL, 1, seq, &e, NULL, err) < 0)
 		return err->code;
 	fl_aggs_init(s->aggs, e->value);
+	if (!has_key(s, e))
+		return fl_fail(err, FL_EDATA, "a sum in RocksDB's files is damaged");
 	if (fl_part_get(value, &part, s->aggs, e->value, err) < 0)
 		return err->code;
 	if (s->merged.count < FIRE_PORTION)
@@ -1021,7 +1032,15 @@ end_filling(struct restore *r, struct fl_err *err)
 	return rc > 0 ? fl_load_damaged(r->l, TWICE, err) : rc;
 }
 
-/* Places for entries of one slice. */
+static bool
+is_sound(const void *of, const struct fl_entry *e)
+{
+	const struct fl_slices *s = of;
+
+	return has_key(s, e) && fl_aggs_is_flat(s->aggs, e->value);
+}
+
+/* Places for entries of one slice; those that lie flat are copied there. */
 static int
 put_places(struct fl_slices *s, struct restore *r, struct fl_slice *sl,
 	   const struct fl_window_entries *b, struct fl_entry **ret, struct fl_err *err)
@@ -1037,10 +1056,13 @@ put_places(struct fl_slices *s, struct restore *r, struct fl_slice *sl,
 		if (sl->table.count) /* its sums are not one behind the other */
 			return fl_load_damaged(r->l, "a sum", err);
 		r->filling = &sl->table;
-		fl_table_fill_begin(r->filling, (uint64_t)live[sl - s->slice]);
+		fl_table_fill_begin(r->filling,
+				    fl_load_expected(r->l, (uint64_t)live[sl - s->slice]));
 	}
-	rc = fl_table_fill(r->filling, b->key, b->n, 0, ret, err);
-	return rc > 0 ? fl_load_damaged(r->l, TWICE, err) : rc;
+	rc = b->flat ? fl_table_fill_flat(r->filling, b->flat, b->n, &s->keys, is_sound, s, ret,
+					  err)
+		     : fl_table_fill(r->filling, b->key, b->n, 0, ret, err);
+	return rc > 0 ? fl_load_damaged(r->l, rc == 1 ? TWICE : "a flat entry", err) : rc;
 }
 
 static int
@@ -1076,15 +1098,17 @@ load_sums(struct fl_slices *s, struct restore *r, const struct fl_window_entries
 
 	if (s->count != count || sl->start != b->ns[0].start || sl->end != b->ns[0].end)
 		return fl_load_damaged(r->l, "a sum of no slice", err);
-	if (b->are_flat && fl_window_check_flat(b, r->loader, 0, r->l, err) < 0)
+	if (b->are_flat && !b->flat && fl_window_check_flat(b, r->loader, 0, r->l, err) < 0)
 		return err->code;
 	if (put_places(s, r, sl, b, entry, err) < 0)
 		return err->code;
 	for (uint32_t i = 0; i < b->n; i++) {
 		if (entry[i]->flags)
 			return fl_load_damaged(r->l, "a sum", err);
-		fl_aggs_init(s->aggs, entry[i]->value);
 		entry[i]->flags |= ENTRY_INIT | ENTRY_DIRTY;
+		if (b->flat)
+			continue;
+		fl_aggs_init(s->aggs, entry[i]->value);
 		rc = b->are_flat ? load_flat(r, b, i, entry[i], err)
 				 : load_other(r, b, i, entry[i], err);
 		if (rc < 0)
@@ -1109,6 +1133,9 @@ load_slices(struct fl_slices *s, struct restore *r, struct fl_err *err)
 		return rc < 0 ? rc : 0;
 	b = fl_xcalloc(1, sizeof *b);
 	b->one_ns = true;
+	b->key_count = s->results->key_count;
+	if (!on_disk(s) && s->count)
+		b->flat_size = fl_window_flat_size(&s->slice[0].table, r->loader);
 	while (rc == 0 && (rc = fl_window_load_entries(b, r->l, true, &s->keys, err)) > 0)
 		rc = load_sums(s, r, b, err);
 	free(b);

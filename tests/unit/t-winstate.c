@@ -852,7 +852,7 @@ processing_time(void)
 
 /* ---- damage --------------------------------------------------------------------------------- */
 
-/* The same snapshot with one byte of one entry changed, and right checksums. */
+/* As it was, or with a bit of what is before the value changed. */
 static void
 put_flat(struct fl_save *s, const struct fl_state_entry *e)
 {
@@ -865,12 +865,15 @@ put_flat(struct fl_save *s, const struct fl_state_entry *e)
 
 	if (!is_long && e->key_len != FL_STATE_NULL_KEY)
 		memcpy(flat_one.key, e->key, e->key_len);
+	if (rnd(20) == 0)
+		((char *)&flat_one)[rnd(sizeof flat_one)] ^= (char)(1u << rnd(8));
 	memcpy(at, &flat_one, sizeof flat_one);
 	memcpy(at + sizeof flat_one, e->value, size - sizeof flat_one);
 	if (is_long)
 		memcpy(at + size, e->key, e->key_len);
 }
 
+/* The same snapshot with some bits of entries changed, and right checksums. */
 static void
 mutate(const struct fl_buf *from, struct fl_buf *to)
 {
@@ -879,7 +882,7 @@ mutate(const struct fl_buf *from, struct fl_buf *to)
 	struct fl_save *s = fl_save_new(-1, "memory");
 	struct fl_state_section section;
 	struct fl_state_entry e;
-	struct fl_buf value = { 0 };
+	struct fl_buf key = { 0 }, value = { 0 };
 	uint64_t at = rnd(30);
 
 	while (fl_load_section(l, &section, &err) > 0) {
@@ -893,6 +896,12 @@ mutate(const struct fl_buf *from, struct fl_buf *to)
 				at = rnd(30);
 			}
 			e.value = value.data;
+			fl_buf_clear(&key);
+			if (e.key_len != FL_STATE_NULL_KEY)
+				fl_buf_put(&key, e.key, e.key_len);
+			if (key.len && rnd(20) == 0)
+				key.data[rnd(key.len)] ^= (char)(1u << rnd(8));
+			e.key = key.data;
 			if (e.is_flat)
 				put_flat(s, &e);
 			else
@@ -901,6 +910,7 @@ mutate(const struct fl_buf *from, struct fl_buf *to)
 	}
 	(void)fl_save_end(s, &err);
 	fl_buf_put(to, fl_save_memory(s)->data, fl_save_memory(s)->len);
+	fl_buf_release(&key);
 	fl_buf_release(&value);
 	fl_save_free(s);
 	fl_load_close(l);
