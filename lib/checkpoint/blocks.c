@@ -155,8 +155,8 @@ make_room(struct extent *x, size_t n)
 }
 
 /*
- * n bytes of the file from offset on. What is in the page cache is taken from there. The
- * rest is not brought there: a state is read once, and the memory is wanted for the state
+ * Have x->p be n bytes of the file from offset on. What is in the page cache is taken from
+ * there. The rest is not brought there: a state is read once, and the memory is wanted for the state
  * itself, which the system would have to clear first for both.
  */
 static int
@@ -198,12 +198,13 @@ find_blocks(const struct fl_blocks *b, struct extent *x, size_t n)
 
 		size = parse(b, x->offset + x->len, x->p + x->len, n - x->len, &block, &x->err);
 		first = x->len ? first : size;
-		x->is_last = size < 0 || block.head.type == FL_BLOCK_END;
 		if (size <= 0 || (uint64_t)size > n - x->len)
 			break;
 		x->len += (size_t)size;
-		if (x->is_last)
+		if (block.head.type == FL_BLOCK_END) {
+			x->is_last = true;
 			return first;
+		}
 	}
 	x->is_last = size < 0;
 	return first;

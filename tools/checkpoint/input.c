@@ -11,7 +11,8 @@
 #include "base/io.h"
 #include "source.h"
 
-#define SMALL FL_KIB(64) /* a file below this is cheaper to send than to open again */
+#define SMALL FL_KIB(64)      /* a file below this is cheaper to send than to open again */
+#define POSITIONS FL_KIB(256) /* given at once: each time the reader is woken, and so are we */
 
 void
 fc_place_release(struct fc_place *p)
@@ -293,7 +294,7 @@ look_at_size(struct fc_input *in, bool follow, struct fl_err *err)
 static int
 next_of_file(struct fc_input *in, bool follow, struct fl_raw *ret, struct fl_err *err)
 {
-	uint64_t len;
+	uint64_t len, max;
 	int64_t got;
 
 	if (look_at_size(in, follow, err) < 0)
@@ -302,8 +303,9 @@ next_of_file(struct fc_input *in, bool follow, struct fl_raw *ret, struct fl_err
 	len = in->size - in->at.offset;
 	if (len == 0 && follow)
 		return FC_WAIT;
-	len = len < FL_RAW_PIECE ? len : FL_RAW_PIECE;
-	if (in->as_bytes || in->size < SMALL) {
+	max = in->as_bytes || in->size < SMALL ? FL_RAW_PIECE : POSITIONS;
+	len = len < max ? len : max;
+	if (max == FL_RAW_PIECE) {
 		fl_buf_clear(&in->buf);
 		got = fl_io_read_at(in->fd, fl_buf_reserve(&in->buf, len), len, in->at.offset,
 				    in->at.name, err);
