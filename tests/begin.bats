@@ -318,3 +318,19 @@ killed() {
 	wait "$!" || [ $? = 75 ]
 	grep -q 'stopped as asked' messages
 }
+
+@test "an empty file as one of two sources: it has to have its header line" {
+	union() {
+		bash -c 'funion <(fcheckpoint begin -d ck --name a empty.csv 2>>other | fkeyby --icsv k 2>>other) \
+			<(fcheckpoint begin -d ck --name b full.csv 2>>other | fkeyby --icsv k 2>>other) |
+			freduce n=count | fcheckpoint commit -o out.csv'
+	}
+
+	: >empty.csv
+	printf 'k,v\na,1\nb,2\na,3\n' >full.csv
+	run -64 union
+	[[ $output = *"ends without a header line"*"give an empty file its header line"* ]]
+	echo 'k,v' >empty.csv
+	run -0 union
+	[ "$(cat out.csv)" = $'k,n\na,2\nb,1' ]
+}

@@ -383,6 +383,12 @@ check_region(struct fl_run *run, struct fl_err *err)
 
 		if (in->header.checkpoint_dir)
 			continue;
+		if (in->ended && in->mode != FL_INPUT_TEXT)
+			return fl_fail(err, FL_EUSAGE,
+				       "%s ends without a header line: one of several sources must "
+				       "have columns; give an empty file its header line, or leave "
+				       "it out",
+				       in->name);
 		if (in->mode != FL_INPUT_TEXT || !(in->regular || in->file_count))
 			return fl_fail(err, FL_EUSAGE,
 				       "%s does not begin with fcheckpoint begin, but another input does: "

@@ -12,7 +12,8 @@
 #include "source.h"
 
 #define SMALL FL_KIB(64)      /* a file below this is cheaper to send than to open again */
-#define POSITIONS FL_KIB(256) /* given at once: each time the reader is woken, and so are we */
+#define POSITIONS FL_KIB(256) /* given at once: each time the reader is woken, and so are we; */
+#define MANY 64u              /* … where there are so many: barriers go between them */
 
 void
 fc_place_release(struct fc_place *p)
@@ -295,6 +296,7 @@ static int
 next_of_file(struct fc_input *in, bool follow, struct fl_raw *ret, struct fl_err *err)
 {
 	uint64_t len, max;
+	bool as_bytes;
 	int64_t got;
 
 	if (look_at_size(in, follow, err) < 0)
@@ -303,9 +305,10 @@ next_of_file(struct fc_input *in, bool follow, struct fl_raw *ret, struct fl_err
 	len = in->size - in->at.offset;
 	if (len == 0 && follow)
 		return FC_WAIT;
-	max = in->as_bytes || in->size < SMALL ? FL_RAW_PIECE : POSITIONS;
+	as_bytes = in->as_bytes || in->size < SMALL;
+	max = as_bytes || in->size < MANY * POSITIONS ? FL_RAW_PIECE : POSITIONS;
 	len = len < max ? len : max;
-	if (max == FL_RAW_PIECE) {
+	if (as_bytes) {
 		fl_buf_clear(&in->buf);
 		got = fl_io_read_at(in->fd, fl_buf_reserve(&in->buf, len), len, in->at.offset,
 				    in->at.name, err);
